@@ -1,0 +1,1 @@
+"""One module per ecosystem, its import at the top."""

@@ -1,0 +1,1 @@
+"""Where repos live: one module per kind of hub, all behind the Protocol in `base`."""

@@ -1,0 +1,70 @@
+"""What every kind of hub can do, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from envhub.pins import File
+from envhub.refs import Ref
+
+Progress = Callable[[int], None]
+"""Called with the number of bytes that have arrived since the last call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit of one repo on one hub.
+
+    Attributes:
+        hub: address of the hub, git URL, or `file://` and a folder.
+        repo: `owner/name`, or the last part of the URL or folder.
+        repo_type: `model`, `space`, `dataset`, `git` or `local`.
+        id: the full 40-hex hash, or `None` for a folder.
+    """
+
+    hub: str
+    repo: str
+    repo_type: str
+    id: str | None
+
+
+class Hub(Protocol):
+    """A place where repos live. Implementations are small and keep no state but a connection."""
+
+    @property
+    def address(self) -> str:
+        """What names this hub, in pins and in the cache; never a token in it."""
+        ...
+
+    @property
+    def live(self) -> bool:
+        """Whether the files are used where they are: true for a folder on this machine."""
+        ...
+
+    def resolve(self, ref: Ref) -> Commit:
+        """Turn a ref into a full commit.
+
+        Raises:
+            RepoNotFoundError: no such repo, or the token does not open it.
+            RevisionNotFoundError: no such branch, tag or commit.
+            GatedRepoError: the owner must let you in first.
+            HubUnreachableError: no answer.
+        """
+        ...
+
+    def files(self, ref: Ref, commit: Commit) -> tuple[File, ...]:
+        """All files of a commit, without downloading them."""
+        ...
+
+    def download(
+        self, ref: Ref, commit: Commit, files: Sequence[File], into: Path, progress: Progress
+    ) -> None:
+        """Write `files` below the folder `into`, as real files.
+
+        What is already there in part is continued where the hub can do that. The caller verifies
+        the bytes.
+        """
+        ...

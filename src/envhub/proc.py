@@ -1,0 +1,84 @@
+"""The only door to subprocess: run a program, keep its last words."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from envhub import settings
+from envhub.errors import CommandError
+
+LAST_LINES = 20
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a program left behind: exit status and everything that it printed."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """Standard output as text, without the final line break."""
+        return self.stdout.decode(errors="replace").rstrip("\n")
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout: float | None = None,
+    check: bool = True,
+) -> Completed:
+    """Run a program to its end, without a shell.
+
+    Args:
+        argv: the program and its arguments.
+        cwd: the folder to run it in.
+        env: variables on top of our own environment.
+        stdin: bytes for its standard input; it never reads the terminal.
+        timeout: seconds after which it is killed.
+        check: raise if its exit status is not 0.
+
+    Raises:
+        CommandError: the program is missing, took too long, or failed; `why` has its last lines.
+    """
+    words = tuple(str(word) for word in argv)
+    try:
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            env=settings.child_environ(**(env or {})),
+            input=stdin,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise CommandError(
+            f"the program {words[0]!r} was not found", hint=f"install {words[0]}"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(
+            f"{words[0]} did not end within {timeout:g} s", why=" ".join(words)
+        ) from error
+    completed = Completed(words, done.returncode, done.stdout, done.stderr)
+    if check and done.returncode:
+        raise failure(completed)
+    return completed
+
+
+def failure(completed: Completed) -> CommandError:
+    """The error for a program that ended with a bad exit status."""
+    said = (completed.stderr or completed.stdout).decode(errors="replace").strip()
+    return CommandError(
+        f"`{' '.join(completed.argv)}` failed with exit status {completed.returncode}",
+        why="\n".join(said.splitlines()[-LAST_LINES:]),
+    )

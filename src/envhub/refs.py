@@ -1,0 +1,403 @@
+"""What the user types: `user/repo@rev:path` and its longer forms. Never touches disk or network.
+
+| form | means |
+|---|---|
+| `owner/name[@rev][:path]` | the default hub; `spaces/owner/name`, `datasets/owner/name` too |
+| `hf://[models/]owner/name[@rev][/path]` | the Hugging Face Hub |
+| `https://host/owner/name[/tree/rev[/path]]` | a pasted address (`/blob/rev/path` too) |
+| `hub+https://host/owner/name[@rev][:path]` | any hub that speaks the same protocol |
+| `git+https://host/repo[@rev][#subdirectory=dir][:path]` | any git URL (`ssh`, `file`, `http`) |
+| `./folder[:path]`, `/folder`, `~/folder`, `file:/folder` | a folder on this machine |
+| `pypi:package[==version][#EnvId]` | a package that registers Gymnasium ids |
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
+from urllib.parse import quote, unquote
+
+from envhub.errors import RefError
+
+Kind = Literal["hub", "git", "local", "pypi"]
+RepoType = Literal["model", "space", "dataset"]
+
+HUGGING_FACE_HUB = "hf"
+RIGHT_FORM = "owner/name[@revision][:path], as in lerobot/cartpole-env@v1.0:env.py"
+
+_TYPES: dict[str, RepoType] = {"models": "model", "spaces": "space", "datasets": "dataset"}
+_PREFIXES: dict[RepoType, str] = {kind: prefix for prefix, kind in _TYPES.items()}
+_GIT_HOSTS = {"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"}
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?")
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+_SCP = re.compile(r"[\w.-]+@[\w.-]+:[\w./~-]+")
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
+_HOST = re.compile(r"(?:[\w.~%-]+(?::[^@/\s]*)?@)?(?:[\w.-]+|\[[0-9a-fA-F:]+\])(?::\d+)?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_BAD_REVISION = re.compile(r"[\s\x00-\x20\x7f~^:?*\[\]\\@#]|\.\.|//|\.lock(/|$)|/\.|^[/.-]|[/.]$")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_HF_REVISION = re.compile(r"(refs/(?:pr|convert)/[^/]+|[^/]+)(?:/(.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A reference as a value; `parse(str(ref)) == ref`.
+
+    Attributes:
+        kind: which family of hubs answers it.
+        location: `owner/name`, a git URL, a folder, or a package requirement.
+        endpoint: for `kind="hub"`: `""` is the default hub, `"hf"` Hugging Face, else its address.
+        repo_type: for `kind="hub"`: the type if it was typed, else `None`.
+        revision: branch, tag or commit as typed, else `None`.
+        path: file or folder inside the repo as typed (for `pypi` the env id), else `None`.
+        subdirectory: for `kind="git"`: the folder of the repo that is the env repo.
+    """
+
+    kind: Kind
+    location: str
+    endpoint: str = ""
+    repo_type: RepoType | None = None
+    revision: str | None = None
+    path: str | None = None
+    subdirectory: str | None = None
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the revision is a full commit, which cannot move."""
+        return self.revision is not None and _COMMIT.fullmatch(self.revision) is not None
+
+    def at(self, revision: str | None) -> Ref:
+        """The same ref at another revision."""
+        return replace(self, revision=revision)
+
+    def __str__(self) -> str:
+        return _FORMATS[self.kind](self)
+
+    @staticmethod
+    def parse(text: str) -> Ref:
+        """The module's `parse`, for those who look for it here."""
+        return parse(text)
+
+
+def parse(text: str) -> Ref:
+    """Parse what the user typed.
+
+    Raises:
+        RefError: the text is no ref; the message names the offending part.
+    """
+    if not isinstance(text, str):
+        raise RefError(f"a ref is text, not {type(text).__name__}", hint=RIGHT_FORM)
+    if not text.strip():
+        raise RefError("the ref is empty", hint=RIGHT_FORM)
+    if text != text.strip():
+        raise RefError(f"{text!r} begins or ends with white space", hint=repr(text.strip()))
+    if _CONTROL.search(text):
+        raise RefError(f"{text!r} has a control character in it", hint=RIGHT_FORM)
+    return _parse_kind(text)
+
+
+def _parse_kind(text: str) -> Ref:
+    if text.startswith(("./", "../", "/", "~/")) or text in {".", "..", "~"}:
+        return _parse_local(text, text)
+    if _WINDOWS.match(text) or text.startswith(".\\"):
+        return Ref("local", text)
+    scheme = _SCHEME.match(text)
+    parser = _SCHEMES.get(scheme.group(1).lower()) if scheme else None
+    if scheme and parser:
+        return parser(text, text[scheme.end() :])
+    if scheme and text[scheme.end() :].startswith("//"):
+        raise RefError(
+            f"{text!r} has the unknown scheme {scheme.group(1)!r}",
+            hint=f"known ones are {', '.join(sorted(_SCHEMES))}",
+        )
+    if _SCP.fullmatch(text) and "/" not in text.partition(":")[0]:
+        user_host, _, path = text.partition(":")
+        raise RefError(
+            f"{text!r} is git's short form of an address", hint=f"git+ssh://{user_host}/{path}"
+        )
+    return _parse_repo(text, text, endpoint="")
+
+
+def _parse_repo(text: str, rest: str, *, endpoint: str) -> Ref:
+    """`[type/]owner/name[@revision][:path]`."""
+    address, path = _split_path(text, rest)
+    repo, at, revision = address.partition("@")
+    if at:
+        _check_revision(text, revision)
+    repo_type, repo = _split_type(repo)
+    _check_repo(text, repo)
+    return Ref("hub", repo, endpoint, repo_type, revision if at else None, path)
+
+
+def _parse_hub(text: str, rest: str) -> Ref:
+    """`hub+https://host/owner/name@rev:path`."""
+    scheme = text.partition("://")[0].lower().removeprefix("hub+")
+    host, path = _split_host(text, rest)
+    return _parse_repo(text, path, endpoint=f"{scheme}://{host}")
+
+
+def _parse_web(text: str, rest: str) -> Ref:
+    """A pasted `https://host/owner/name/tree/rev/path`."""
+    scheme = text.partition(":")[0].lower()
+    host, tail = _split_host(text, rest)
+    tail = tail.partition("?")[0].partition("#")[0].rstrip("/")
+    if host.lower() in _GIT_HOSTS:
+        return _parse_git_page(text, f"{scheme}://{host}", tail)
+    repo_type, tail = _split_type(tail)
+    owner, _, tail = tail.partition("/")
+    name, _, tail = tail.partition("/")
+    if "@" in name or ":" in name:
+        return _parse_repo(
+            text, f"{owner}/{name}/{tail}".rstrip("/"), endpoint=f"{scheme}://{host}"
+        )
+    _check_repo(text, f"{owner}/{name}")
+    revision, path = _split_page(text, tail)
+    return Ref("hub", f"{owner}/{name}", f"{scheme}://{host}", repo_type, revision, path)
+
+
+def _parse_git_page(text: str, site: str, tail: str) -> Ref:
+    owner, _, tail = tail.partition("/")
+    name, _, tail = tail.partition("/")
+    if "@" in name or ":" in name:
+        return _parse_git(text, f"//{site.partition('://')[2]}/{owner}/{name}/{tail}".rstrip("/"))
+    _check_repo(text, f"{owner}/{name.removesuffix('.git')}")
+    revision, path = _split_page(text, tail.removeprefix("-/"))
+    return Ref("git", f"{site}/{owner}/{name}", revision=revision, path=path)
+
+
+def _split_page(text: str, tail: str) -> tuple[str | None, str | None]:
+    """Revision and path of `tree/rev/path`, as web pages of hubs have them."""
+    if not tail:
+        return None, None
+    view, _, tail = tail.partition("/")
+    revision, _, path = tail.partition("/")
+    if view not in {"tree", "blob", "resolve", "raw"} or not revision:
+        raise RefError(
+            f"{text!r} is not the address of a repo, a folder or a file",
+            why=f"the part {view!r} after the repo's name is not /tree/<revision> or /blob/…",
+            hint=RIGHT_FORM,
+        )
+    revision = unquote(revision)
+    _check_revision(text, revision)
+    return revision, _check_path(text, unquote(path)) if path else None
+
+
+def _parse_hf(text: str, rest: str) -> Ref:
+    """`hf://[models|spaces|datasets/]owner/name[@rev][/path]`."""
+    if not rest.startswith("//"):
+        raise RefError(f"{text!r} lacks the // after its scheme", hint=f"hf://{rest.lstrip('/')}")
+    repo_type, rest = _split_type(rest.removeprefix("//"))
+    if ":" in rest and "@" not in rest.partition(":")[2]:
+        parsed = _parse_repo(text, rest, endpoint=HUGGING_FACE_HUB)
+        return replace(parsed, repo_type=repo_type)
+    owner, _, rest = rest.partition("/")
+    name, at, tail = rest.partition("@") if "@" in rest.partition("/")[0] else (rest, "", "")
+    revision = None
+    if at:
+        found = _HF_REVISION.fullmatch(tail)
+        if not found:
+            raise RefError(f"the revision of {text!r} is empty", hint=f"hf://{owner}/{name}@main")
+        revision, path = unquote(found.group(1)), found.group(2)
+        _check_revision(text, revision)
+    else:
+        name, _, path = name.partition("/")
+    _check_repo(text, f"{owner}/{name}")
+    path = _check_path(text, unquote(path)) if path else None
+    return Ref("hub", f"{owner}/{name}", HUGGING_FACE_HUB, repo_type, revision, path)
+
+
+def _parse_git(text: str, rest: str) -> Ref:
+    """`git+https://host/repo[@rev][#subdirectory=dir][:path]`."""
+    scheme = text.partition(":")[0].lower().removeprefix("git+")
+    if not rest.startswith("//"):
+        raise RefError(f"{text!r} lacks the // after its scheme", hint="git+https://host/repo")
+    host, slash, tail = rest.removeprefix("//").partition("/")
+    if scheme != "file" and not _HOST.fullmatch(host):
+        raise RefError(f"{text!r} has no host name", hint="git+https://host/repo")
+    address, hash_, fragment = tail.partition("#")
+    subdirectory = path = None
+    if hash_:
+        fragment, path = _split_path(text, fragment)
+        key, _, value = fragment.partition("=")
+        if key != "subdirectory":
+            raise RefError(f"{text!r} has #{fragment}", hint="#subdirectory=folder is known")
+        subdirectory = _check_path(text, value)
+    else:
+        address, path = _split_path(text, address)
+    repo, at, revision = address.rpartition("@") if "@" in address else (address, "", "")
+    if at:
+        _check_revision(text, revision)
+    if not repo.strip("/"):
+        raise RefError(f"{text!r} names no repo", hint="git+https://host/repo")
+    location = f"{scheme}://{host}{slash}{repo.rstrip('/')}"
+    return Ref("git", location, "", None, revision if at else None, path, subdirectory)
+
+
+def _parse_local(text: str, rest: str) -> Ref:
+    """`./folder[:path]`; a file `./folder/env.py` is that file of its folder."""
+    folder, path = _split_path(text, rest)
+    if not folder:
+        raise RefError(f"{text!r} names no folder", hint="./folder")
+    if path is None and folder.endswith(".py") and "/" in folder:
+        folder, _, path = folder.rpartition("/")
+        folder = folder or "/"
+    return Ref("local", folder if len(folder) == 1 else folder.rstrip("/") or "/", path=path)
+
+
+def _parse_file(text: str, rest: str) -> Ref:
+    """`file:/folder` and `file:///folder`."""
+    folder = unquote(rest.removeprefix("//localhost") if rest.startswith("//localhost/") else rest)
+    if folder.startswith("//"):
+        folder = folder[2:]
+    if not folder.startswith(("/", "./", "../", "~/")) or _CONTROL.search(folder):
+        raise RefError(f"{text!r} names no folder", hint="file:///folder")
+    return _parse_local(text, folder)
+
+
+def _parse_pypi(text: str, rest: str) -> Ref:
+    """`pypi:package[==version][#EnvId]`."""
+    requirement, hash_, env_id = rest.partition("#")
+    requirement = requirement.strip()
+    if not re.fullmatch(
+        r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[\w,.-]+\])?([=<>!~]=?[\w.*+!,=<>~-]+)?", requirement
+    ):
+        raise RefError(
+            f"{text!r} names no package", hint="pypi:minigrid==3.2.0#MiniGrid-Empty-5x5-v0"
+        )
+    if hash_ and not env_id.strip():
+        raise RefError(f"the env id of {text!r} is empty", hint=f"pypi:{requirement}#EnvId-v0")
+    return Ref("pypi", requirement, path=env_id.strip() or None)
+
+
+def _split_path(text: str, rest: str) -> tuple[str, str | None]:
+    """Cut `:path` off; there is one colon at most, since no path and no revision has one."""
+    head, colon, path = rest.partition(":")
+    return head, _check_path(text, path) if colon else None
+
+
+def _split_type(repo: str) -> tuple[RepoType | None, str]:
+    prefix, slash, rest = repo.partition("/")
+    if slash and prefix in _TYPES and "/" in rest:
+        return _TYPES[prefix], rest
+    return None, repo
+
+
+def _split_host(text: str, rest: str) -> tuple[str, str]:
+    host, _, tail = rest.removeprefix("//").partition("/")
+    if not rest.startswith("//") or not _HOST.fullmatch(host) or "@" in host:
+        raise RefError(f"{text!r} has no host name that works", hint="https://host/owner/name")
+    return host, tail
+
+
+def _check_repo(text: str, repo: str) -> None:
+    parts = repo.split("/")
+    bad = [part for part in parts if not _NAME.fullmatch(part) or "--" in part or ".." in part]
+    if len(parts) != 2 or bad or repo.endswith(".git"):
+        part = f"{bad[0]!r} in {repo!r}" if bad and bad[0] else repr(repo)
+        raise RefError(
+            f"{text!r} is not a ref: {part} is not owner/name", hint=RIGHT_FORM + ", or ./folder"
+        )
+
+
+def _check_revision(text: str, revision: str) -> None:
+    if not revision:
+        raise RefError(
+            f"the revision after @ in {text!r} is empty",
+            why="an empty revision is refused, since it would silently mean the newest commit",
+            hint=text.replace("@", "", 1) + " for the default branch",
+        )
+    if _BAD_REVISION.search(revision) or "@{" in revision or _CONTROL.search(revision):
+        raise RefError(
+            f"the revision {revision!r} in {text!r} is not a branch, tag or commit name",
+            hint=RIGHT_FORM,
+        )
+
+
+def _check_path(text: str, path: str) -> str:
+    """The path in its normal form, or the reason why it is none."""
+    while path.startswith("./"):
+        path = path[2:]
+    path = path.removesuffix("/")
+    if problem := _path_problem(path):
+        raise RefError(f"the path {path!r} in {text!r} {problem}", hint=_path_hint(text, path))
+    return path
+
+
+def _path_problem(path: str) -> str:
+    """Why a path inside a repo is not one, or nothing."""
+    parts = path.split("/")
+    head, at, _ = path.rpartition("@")
+    checks = (
+        (not path or path == ".", "is empty"),
+        (path.startswith(("/", "~")), "is not inside the repo"),
+        (".." in parts, "leaves the repo"),
+        ("\\" in path, "has a backslash; folders are separated by /"),
+        (bool(_CONTROL.search(path)), "has a control character in it"),
+        (":" in path, "has a second colon in it"),
+        ("" in parts or "." in parts, "has an empty part in it"),
+        (bool(at) and head.endswith(".py"), "comes before the revision"),
+    )
+    return next((problem for bad, problem in checks if bad), "")
+
+
+def _path_hint(text: str, path: str) -> str:
+    head, at, revision = path.rpartition("@")
+    if at and head.endswith(".py"):
+        return f"{text.partition(':')[0]}@{revision}:{head}"
+    return RIGHT_FORM
+
+
+def _format_hub(ref: Ref) -> str:
+    prefix = f"{_PREFIXES[ref.repo_type]}/" if ref.repo_type else ""
+    tail = _format_tail(ref)
+    if ref.endpoint == HUGGING_FACE_HUB:
+        revision = f"@{_quote_revision(ref.revision)}" if ref.revision else ""
+        path = f"/{quote(ref.path)}" if ref.path else ""
+        return f"hf://{prefix}{ref.location}{revision}{path}"
+    if ref.endpoint:
+        return f"hub+{ref.endpoint}/{prefix}{ref.location}{tail}"
+    return f"{prefix}{ref.location}{tail}"
+
+
+def _quote_revision(revision: str) -> str:
+    return (
+        revision
+        if re.fullmatch(r"refs/(pr|convert)/[^/%]+", revision)
+        else quote(revision, safe="")
+    )
+
+
+def _format_git(ref: Ref) -> str:
+    revision = f"@{ref.revision}" if ref.revision else ""
+    folder = f"#subdirectory={ref.subdirectory}" if ref.subdirectory else ""
+    return f"git+{ref.location}{revision}{folder}" + (f":{ref.path}" if ref.path else "")
+
+
+def _format_local(ref: Ref) -> str:
+    return ref.location + (f":{ref.path}" if ref.path else "")
+
+
+def _format_pypi(ref: Ref) -> str:
+    return f"pypi:{ref.location}" + (f"#{ref.path}" if ref.path else "")
+
+
+def _format_tail(ref: Ref) -> str:
+    return (f"@{ref.revision}" if ref.revision else "") + (f":{ref.path}" if ref.path else "")
+
+
+_FORMATS = {"hub": _format_hub, "git": _format_git, "local": _format_local, "pypi": _format_pypi}
+_SCHEMES = {
+    "hf": _parse_hf,
+    "https": _parse_web,
+    "http": _parse_web,
+    "hub+https": _parse_hub,
+    "hub+http": _parse_hub,
+    "git+https": _parse_git,
+    "git+http": _parse_git,
+    "git+ssh": _parse_git,
+    "git+file": _parse_git,
+    "git+git": _parse_git,
+    "file": _parse_file,
+    "pypi": _parse_pypi,
+}

@@ -1,0 +1,1 @@
+"""Found by LeRobot's plugin discovery; importing it registers `--env.type=envhub`."""

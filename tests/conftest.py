@@ -1,0 +1,5 @@
+"""Fixtures that every test gets."""
+
+from __future__ import annotations
+
+pytest_plugins: list[str] = []
