@@ -1,0 +1,5 @@
+.PHONY: demo test
+
+demo test:
+	scripts/setup
+	scripts/$@
