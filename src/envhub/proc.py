@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def run(
     argv: Sequence[str | Path],
     *,
     cwd: Path | None = None,
-    env: dict[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     stdin: bytes = b"",
     timeout: float | None = None,
     check: bool = True,
@@ -42,7 +42,7 @@ def run(
     Args:
         argv: the program and its arguments.
         cwd: the folder to run it in.
-        env: variables on top of our own environment.
+        env: variables on top of our own environment; `None` takes one out.
         stdin: bytes for its standard input; it never reads the terminal.
         timeout: seconds after which it is killed.
         check: raise if its exit status is not 0.
@@ -55,7 +55,7 @@ def run(
         done = subprocess.run(
             words,
             cwd=cwd,
-            env=settings.child_environ(**(env or {})),
+            env=settings.child_environ(env),
             input=stdin,
             capture_output=True,
             timeout=timeout,

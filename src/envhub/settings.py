@@ -95,6 +95,10 @@ def _is_true(value: str | None) -> bool:
     return (value or "").strip().lower() in _TRUE
 
 
-def child_environ(**extra: str) -> dict[str, str]:
-    """The environment for programs that envhub starts (git, uv): ours plus `extra`."""
-    return {**os.environ, **extra}
+def child_environ(extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """The environment for programs that envhub starts (git, uv): ours plus `extra`.
+
+    A variable whose value is `None` is taken out.
+    """
+    merged = {**os.environ, **(extra or {})}
+    return {name: value for name, value in merged.items() if value is not None}
