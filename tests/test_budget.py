@@ -1,0 +1,87 @@
+"""The budgets that no linter keeps: lengths, tests per source, words that promise later work."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
+BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
+
+MAX_LINES = 400
+LATER = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|X" + r"XX|HA" + r"CK)\b")
+SWITCHED_OFF = re.compile(r"#\s*(noqa|type:\s*ignore)(?P<rest>.*)")
+REASON = re.compile(r"(?:: ?[A-Z]+\d+(?:, ?[A-Z]+\d+)*|\[[\w, -]+\])\W+\w+\W+\w+")
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", SOURCES + TESTS, ids=name)
+def test_length(path: Path) -> None:
+    """No file is longer than what one reads in one go."""
+    assert len(lines(path)) <= MAX_LINES
+
+
+@pytest.mark.parametrize("path", [p for p in EXAMPLES if p.name == "env.py"], ids=name)
+def test_example_length(path: Path) -> None:
+    """An example's entry file fits on a page or two."""
+    assert len(lines(path)) <= 100
+
+
+def test_tests_per_source() -> None:
+    """There is at least one line of test for each line of source."""
+    source = sum(len(lines(path)) for path in SOURCES)
+    tests = sum(len(lines(path)) for path in TESTS)
+    assert tests >= source
+
+
+@pytest.mark.parametrize("path", SOURCES + TESTS + EXAMPLES + BENCHMARKS, ids=name)
+def test_nothing_is_put_off(path: Path) -> None:
+    """No comment promises work for later."""
+    assert [line for line in lines(path) if LATER.search(line)] == []
+
+
+@pytest.mark.parametrize("path", SOURCES + TESTS + EXAMPLES + BENCHMARKS, ids=name)
+def test_checks_are_switched_off_with_a_reason(path: Path) -> None:
+    """Each line that a linter or mypy is told to pass over names the rule and says why."""
+    found = [(line, SWITCHED_OFF.search(line)) for line in lines(path)]
+    bare = [line for line, match in found if match and not REASON.match(match["rest"])]
+    assert bare == [] or path == Path(__file__)
+
+
+def test_development_requirements_are_pinned() -> None:
+    """Every line has a version, every version has hashes, and no address is named."""
+    text = (ROOT / "requirements" / "dev.txt").read_text()
+    heads = re.findall(r"^(?=\S)(?!#).*$", text, re.MULTILINE)
+    assert [head for head in heads if "==" not in head] == []
+    assert len(re.findall(r"\\\n    --hash=sha256:", text)) >= len(heads)
+    assert re.findall(r"://|index|@ ", text) == []
+
+
+def test_development_requirements_are_complete() -> None:
+    """What envhub itself depends on is among the pins, in a version that it accepts."""
+    text = (ROOT / "requirements" / "dev.txt").read_text()
+    pins = dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = map(Requirement, [*project["dependencies"], *extras["cli"], *extras["video"]])
+    unmet = [
+        str(need)
+        for need in wanted
+        if not need.specifier.contains(pins.get(canonicalize_name(need.name), "0"))
+    ]
+    assert unmet == []
