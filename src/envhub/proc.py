@@ -1,11 +1,13 @@
-"""The only door to subprocess: run a program, keep its last words."""
+"""The only door to subprocess: run a program, keep its last words; or talk to it while it runs."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from envhub import settings
 from envhub.errors import CommandError
@@ -62,9 +64,7 @@ def run(
             check=False,
         )
     except FileNotFoundError as error:
-        raise CommandError(
-            f"the program {words[0]!r} was not found", hint=f"install {words[0]}"
-        ) from error
+        raise _missing(words[0]) from error
     except subprocess.TimeoutExpired as error:
         raise CommandError(
             f"{words[0]} did not end within {timeout:g} s", why=" ".join(words)
@@ -73,6 +73,40 @@ def run(
     if check and done.returncode:
         raise failure(completed)
     return completed
+
+
+@contextmanager
+def talk(
+    argv: Sequence[str | Path], *, env: Mapping[str, str | None] | None = None
+) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Run a program for as long as the block runs; yields its standard input and output.
+
+    Its standard error is thrown away. It ends when its input does, at the end of the block.
+
+    Raises:
+        CommandError: the program is missing.
+    """
+    words = tuple(str(word) for word in argv)
+    pipe = subprocess.PIPE
+    environ = settings.child_environ(env)
+    try:
+        process = subprocess.Popen(
+            words, env=environ, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
+        )
+    except FileNotFoundError as error:
+        raise _missing(words[0]) from error
+    with process:
+        assert process.stdin  # noqa: S101 - it was asked for above
+        assert process.stdout  # noqa: S101 - as above
+        try:
+            yield process.stdin, process.stdout
+        except BaseException:
+            process.kill()  # it may be writing to a pipe that nobody reads any more
+            raise
+
+
+def _missing(program: str) -> CommandError:
+    return CommandError(f"the program {program!r} was not found", hint=f"install {program}")
 
 
 def failure(completed: Completed) -> CommandError:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
@@ -34,7 +34,6 @@ from envhub.errors import (
     RevisionNotFoundError,
 )
 from envhub.hubs.base import Progress
-from envhub.pins import File
 
 T = TypeVar("T")
 
@@ -91,71 +90,95 @@ class Session:
             page, following = self._get(path, kind, place, following)
             yield from page
 
-    def download(
-        self, path: str, file: File, into: BinaryIO, place: Place, progress: Progress, stop: Event
-    ) -> None:
-        """Append to `into` what it lacks of a file, going on where a connection broke.
-
-        Args:
-            path: of the file on the hub.
-            file: how large it is.
-            into: open for reading and writing, at its end.
-            place: for the words of an error.
-            progress: called with the bytes that arrived.
-            stop: set it to end the download early.
-        """
-        while (have := into.tell()) < file.size and not stop.is_set():
-            with meanings(place):
-                try:
-                    self._stream(path, file, into, progress, stop)
-                except (httpx2.TransportError, EOFError):
-                    if into.tell() <= have:  # it brought nothing: no use in asking again
-                        raise
+    def download(self, path: str, size: int, place: Place) -> Download:
+        """A file of `size` bytes on the hub."""
+        return Download(f"{self.address}{path}", self._headers, size, place, self.timeout)
 
     def _get(self, path: str, kind: type[T], place: Place, query: str) -> tuple[T, str | None]:
         with meanings(place):
             url = f"{self.address}{path}" + (f"?{query}" if query else "")
-            with self._open(url, self._headers) as response:
-                body = response.read()
-            following = response.links.get("next", {}).get("url")
+            with open_reply("GET", url, self._headers, self.timeout) as reply:
+                body = reply.read()
+            following = reply.links.get("next", {}).get("url")
             # Only the query of the link is used, so it cannot lead the token to another address.
             return msgspec.json.decode(body, type=kind), following and urlsplit(following).query
 
-    def _stream(
-        self, path: str, file: File, into: BinaryIO, progress: Progress, stop: Event
-    ) -> None:
-        have = into.tell()
+
+@dataclass(frozen=True)
+class Download:
+    """A file that can be had by HTTP.
+
+    Attributes:
+        url: where it is.
+        headers: sent with every request for it.
+        size: bytes.
+        place: for the words of an error.
+        timeout: seconds that a silent connection may last.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    size: int
+    place: Place
+    timeout: float
+
+    def into(self, target: BinaryIO, progress: Progress, stop: Event) -> None:
+        """Append what `target` lacks, going on where a connection broke.
+
+        Args:
+            target: open for appending.
+            progress: called with the bytes that arrived; negative if they were in vain.
+            stop: set it to end the download early.
+        """
+        while (have := target.tell()) < self.size and not stop.is_set():
+            with meanings(self.place):
+                try:
+                    self._stream(target, progress, stop)
+                except (httpx2.TransportError, EOFError):
+                    if target.tell() <= have:  # it brought nothing: no use in asking again
+                        raise
+
+    def _stream(self, target: BinaryIO, progress: Progress, stop: Event) -> None:
+        have = target.tell()
         part = {"range": f"bytes={have}-"} if have else {}
-        with self._open(f"{self.address}{path}", {**self._headers, **part}) as response:
-            if have and response.status_code != httpx2.codes.PARTIAL_CONTENT:
-                into.seek(0)
-                into.truncate()
+        with open_reply("GET", self.url, {**self.headers, **part}, self.timeout) as reply:
+            if have and reply.status_code != httpx2.codes.PARTIAL_CONTENT:
+                target.seek(0)
+                target.truncate()
                 progress(-have)
-            for chunk in response.iter_bytes(_CHUNK):
+            for chunk in reply.iter_bytes(_CHUNK):
                 if stop.is_set():
                     return
-                into.write(chunk)
+                target.write(chunk)
                 progress(len(chunk))
-                if into.tell() > file.size:
-                    raise ValueError(f"{file.path} is larger than the {file.size} bytes listed")
-        if into.tell() < file.size:
-            raise EOFError(f"{file.path} ended after {into.tell()} of {file.size} bytes")
+                if target.tell() > self.size:
+                    raise ValueError(f"the file is larger than the {self.size} bytes listed")
+        if target.tell() < self.size:
+            raise EOFError(f"the file ended after {target.tell()} of {self.size} bytes")
 
-    @contextmanager
-    def _open(self, url: str, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
-        """Open a reply; a hub that asks to slow down is asked again when it wants."""
-        stream = http_stream_backoff(
-            "GET",
-            url,
-            headers=dict(headers),
-            timeout=self.timeout,
-            max_retries=3,
-            retry_on_exceptions=(),
-            retry_on_status_codes=_BUSY,
-        )
-        with stream as response:
-            hf_raise_for_status(response)
-            yield response
+
+@contextmanager
+def open_reply(
+    method: Literal["GET", "POST"],
+    url: str,
+    headers: Mapping[str, str],
+    timeout: float,
+    body: bytes | None = None,
+) -> Iterator[httpx2.Response]:
+    """Open a reply that is no error; a hub that asks to slow down is asked again when it wants."""
+    stream = http_stream_backoff(
+        method,
+        url,
+        headers=dict(headers),
+        timeout=timeout,
+        content=body,
+        max_retries=3,
+        retry_on_exceptions=(),
+        retry_on_status_codes=_BUSY,
+    )
+    with stream as reply:
+        hf_raise_for_status(reply)
+        yield reply
 
 
 @contextmanager

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ import msgspec
 
 from envhub.errors import HubError, RepoNotFoundError, RevisionNotFoundError
 from envhub.hubs.base import Commit, Progress
+from envhub.hubs.parallel import each
 from envhub.pins import File
 from envhub.refs import Ref, RepoType
 
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from envhub.hubs.hfhttp import Place, Session
 
 _TYPES: tuple[RepoType, ...] = ("model", "space", "dataset")
-_THREADS = 8
 _MAX_HISTORY = 5000  # commits that are searched for an abbreviated one
-_ABBREVIATED = re.compile(r"[0-9a-f]{4,39}")
+_ABBREVIATED = re.compile(r"[0-9a-f]{7,39}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -127,30 +126,20 @@ class HuggingFaceHub:
         Raises:
             EnvHubError: as for `resolve`.
         """
+        place = self._place(commit, ref)
         for folder in {_target(into, file).parent for file in files}:
             folder.mkdir(parents=True, exist_ok=True)
-        stop, lock = threading.Event(), threading.Lock()
 
-        def report(size: int) -> None:
-            with lock:
-                progress(size)
-
-        def fetch(file: File) -> None:
+        def fetch(file: File, report: Progress, stop: Event) -> None:
             path = f"{_site(commit)}/resolve/{commit.id}/{quote(file.path)}"
             with _target(into, file).open("ab") as target:
                 if target.tell() > file.size:
-                    target.truncate(0)
+                    target.seek(0)
+                    target.truncate()
                 report(target.tell())
-                self._http.download(path, file, target, self._place(commit, ref), report, stop)
+                self._http.download(path, file.size, place).into(target, report, stop)
 
-        with ThreadPoolExecutor(_THREADS, "envhub-download") as pool:
-            try:
-                for _ in pool.map(fetch, sorted(files, key=lambda file: -file.size)):
-                    pass
-            except BaseException:
-                stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        each(fetch, sorted(files, key=lambda file: -file.size), progress)
 
     @cached_property
     def _http(self) -> Session:
