@@ -1,0 +1,64 @@
+"""Our files on disk: written whole or not at all; the disk's refusals are said in our words."""
+
+from __future__ import annotations
+
+import errno
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from envhub.errors import DiskFullError, EnvHubError, ReadOnlyStoreError, StoreError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+_WRONG_PLACE = {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO}
+
+
+@contextmanager
+def guarded(folder: Path) -> Iterator[None]:
+    """Work below `folder`; what the disk refuses becomes an error with a way out.
+
+    Raises:
+        DiskFullError: no space, or the quota is used up.
+        ReadOnlyStoreError: `folder` cannot be written.
+        StoreError: the disk is broken, or something else is where a folder should be.
+    """
+    try:
+        yield
+    except EnvHubError:
+        raise
+    except OSError as error:
+        raise _in_our_words(error, folder) from error
+
+
+def _in_our_words(error: OSError, folder: Path) -> OSError:
+    why = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+    if error.errno in _FULL:
+        return DiskFullError(f"the disk of {folder} is full", why=why, hint="envhub cache rm")
+    if error.errno in _READ_ONLY:
+        return ReadOnlyStoreError(
+            f"{folder} cannot be written",
+            why=why,
+            hint="ENVHUB_HOME=<a folder that you can write> for another cache",
+        )
+    if error.errno in _WRONG_PLACE:
+        return StoreError(f"{folder} cannot be used", why=why, hint="envhub cache verify")
+    return error
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; its folder is made if need be.
+
+    Raises:
+        DiskFullError, ReadOnlyStoreError, StoreError: see `guarded`; what was there is untouched.
+    """
+    with guarded(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name[:64]}.{secrets.token_hex(8)}")
+        try:
+            with aside.open("xb") as file:
+                file.write(data)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
