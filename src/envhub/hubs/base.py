@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from envhub.errors import HubError
 from envhub.pins import File
 from envhub.refs import Ref
 
@@ -29,6 +30,19 @@ class Commit:
     repo: str
     repo_type: str
     id: str | None
+
+
+def below(folder: Path, path: str) -> Path:
+    """Where a hub's file is written below `folder`.
+
+    Listings are checked before anything is downloaded; this is the second lock on that door.
+
+    Raises:
+        HubError: the path leaves the folder.
+    """
+    if path.startswith("/") or ".." in path.split("/"):
+        raise HubError(f"the file {path!r} does not lie inside the repo")
+    return folder / path
 
 
 class Hub(Protocol):

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from envhub.errors import HubError, RepoNotFoundError, RevisionNotFoundError
-from envhub.hubs.base import Commit, Progress
+from envhub.hubs.base import Commit, Progress, below
 from envhub.hubs.parallel import each
 from envhub.pins import File
 from envhub.refs import Ref, RepoType
@@ -127,12 +127,12 @@ class HuggingFaceHub:
             EnvHubError: as for `resolve`.
         """
         place = self._place(commit, ref)
-        for folder in {_target(into, file).parent for file in files}:
+        for folder in {below(into, file.path).parent for file in files}:
             folder.mkdir(parents=True, exist_ok=True)
 
         def fetch(file: File, report: Progress, stop: Event) -> None:
             path = f"{_site(commit)}/resolve/{commit.id}/{quote(file.path)}"
-            with _target(into, file).open("ab") as target:
+            with below(into, file.path).open("ab") as target:
                 if target.tell() > file.size:
                     target.seek(0)
                     target.truncate()
@@ -223,10 +223,3 @@ def _as_file(entry: _Entry) -> File:
     if entry.lfs:
         return File(entry.path, f"sha256:{entry.lfs.oid}", entry.lfs.size)
     return File(entry.path, f"sha1:{entry.oid}", entry.size)
-
-
-def _target(into: Path, file: File) -> Path:
-    """Where a file is written; the caller checked the listing, this is the second lock."""
-    if file.path.startswith("/") or ".." in file.path.split("/"):
-        raise HubError(f"the file {file.path!r} does not lie inside the repo")
-    return into / file.path

@@ -13,11 +13,9 @@ from pathlib import Path
 
 from envhub.errors import ArgumentError
 from envhub.hubs.gitprogram import git
+from envhub.hubs.lfs import Pointer
 
 Files = Mapping[str, str | bytes | None]
-POINTER = re.compile(
-    rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (\d+)\n"
-)
 FIRST_COMMIT = 1767225600  # 2026-01-01: commits of the same files have the same hash in every run
 
 
@@ -30,14 +28,14 @@ class Entry:
         kind: `blob` or `tree`.
         oid: git's hash.
         data: the bytes that git keeps (for an LFS file the pointer).
-        lfs: hash and size of the real bytes if this is an LFS file.
+        lfs: what it stands for, if this is an LFS file.
     """
 
     path: str
     kind: str
     oid: str
     data: bytes = b""
-    lfs: tuple[str, int] | None = None
+    lfs: Pointer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +112,7 @@ class BareRepo:
 
     def lfs_file(self, oid: str) -> Path:
         """Where the bytes of an LFS file are."""
-        return self.folder / "lfs" / "objects" / oid[:2] / oid[2:4] / oid
+        return Pointer(oid, 0).below(self.folder)
 
     def commit(self, files: Files, *, branch: str, message: str, lfs_over: int) -> str:
         """Add, change or (with `None`) delete files in one commit on top of a branch.
@@ -173,14 +171,11 @@ class BareRepo:
         return b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data)
 
     def _store_lfs(self, data: bytes) -> bytes:
-        oid = hashlib.sha256(data).hexdigest()
-        file = self.lfs_file(oid)
+        pointer = Pointer(hashlib.sha256(data).hexdigest(), len(data))
+        file = pointer.below(self.folder)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
-        return b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n" % (
-            oid.encode(),
-            len(data),
-        )
+        return bytes(pointer)
 
     def _read_tree(self, commit: str) -> dict[str, Entry]:
         listing = git("ls-tree", "-r", "-t", "-z", "--full-tree", commit, folder=self.folder)
@@ -189,7 +184,10 @@ class BareRepo:
             head, _, path = line.partition("\t")
             rows.append((path, *head.split()[1:3]))
         blobs = self._read_blobs([oid for _, kind, oid in rows if kind == "blob"])
-        return {path: _entry(path, kind, oid, blobs.get(oid, b"")) for path, kind, oid in rows}
+        return {
+            path: Entry(path, kind, oid, blobs.get(oid, b""), Pointer.parse(blobs.get(oid, b"")))
+            for path, kind, oid in rows
+        }
 
     def _read_blobs(self, oids: list[str]) -> dict[str, bytes]:
         stdin = "".join(f"{oid}\n" for oid in oids).encode()
@@ -201,9 +199,3 @@ class BareRepo:
             blobs[oid] = out[end + 1 : end + 1 + size]
             start = end + 2 + size
         return blobs
-
-
-def _entry(path: str, kind: str, oid: str, data: bytes) -> Entry:
-    pointer = POINTER.fullmatch(data)
-    lfs = (pointer.group(1).decode(), int(pointer.group(2))) if pointer else None
-    return Entry(path, kind, oid, data, lfs)

@@ -228,8 +228,9 @@ def resolve(hub: Hub, request: Request, words: dict[str, str]) -> Reply:
     headers = {"X-Repo-Commit": commit, "ETag": f'"{entry.oid}"'}
     if not entry.lfs:
         return Reply(200, entry.data, headers)
-    oid, size = entry.lfs
-    headers |= {"ETag": f'"{oid}"', "X-Linked-Etag": f'"{oid}"', "X-Linked-Size": str(size)}
+    oid = entry.lfs.oid
+    etags = {"ETag": f'"{oid}"', "X-Linked-Etag": f'"{oid}"'}
+    headers |= {**etags, "X-Linked-Size": str(entry.lfs.size)}
     if hub.cdn:
         return Reply(302, b"", {**headers, "Location": f"{hub.cdn}/{oid}"})
     return Reply(200, repo.lfs_file(oid), headers)
@@ -369,7 +370,7 @@ def _as_entry(entry: Entry, last: LogEntry | None = None) -> dict[str, Any]:
 def _sizes(entry: Entry) -> dict[str, Any]:
     if not entry.lfs:
         return {"size": len(entry.data)}
-    oid, size = entry.lfs
+    oid, size = entry.lfs.oid, entry.lfs.size
     lfs = {"oid": oid, "sha256": oid, "size": size, "pointerSize": len(entry.data)}
     return {"size": size, "lfs": lfs}
 
