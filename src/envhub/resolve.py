@@ -15,7 +15,7 @@ from envhub.errors import (
     HubUnreachableError,
     NotFoundError,
     OfflineError,
-    ReadOnlyStoreError,
+    StoreError,
 )
 from envhub.hubs.base import Hub
 from envhub.pins import ENTRY, File, Pin, tree_digest
@@ -99,7 +99,8 @@ def _ask(ref: Ref, hub: Hub, store: Store) -> Listing:
         listing = msgspec.structs.replace(blank, files=files)
     try:
         store.remember(ref, listing)
-    except ReadOnlyStoreError as error:
+    except StoreError as error:
+        # A cache that is read-only or full must still load what it holds.
         logger.debug("not remembered: %s", error)
     return listing
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envhub.errors import HubError
-from envhub.pins import File, blob_id
+from envhub.pins import File
 
 BYTECODE = "__pycache__"
 IMPORTABLE = (".py", ".pyc", ".pyd", ".pyw", ".so")
@@ -174,14 +174,11 @@ def _fault(root: Path, file: File, status: os.stat_result | None) -> str:
     """What is wrong with a listed file, or nothing."""
     if status is None:
         return "is missing"
-    path = root / file.path
-    if stat.S_ISLNK(status.st_mode):
-        return _link_fault(root, path, file.oid)
     if not stat.S_ISREG(status.st_mode):
         return "is no regular file"
     if status.st_size != file.size:
         return f"has {status.st_size} bytes instead of {file.size}"
-    return "" if hash_file(path, file.oid) == file.oid else "has other bytes"
+    return "" if hash_file(root / file.path, file.oid) == file.oid else "has other bytes"
 
 
 def drop_wrong(root: Path, files: Iterable[File], *, keep_begun: bool = False) -> dict[File, str]:
@@ -207,18 +204,8 @@ def drop_wrong(root: Path, files: Iterable[File], *, keep_begun: bool = False) -
 
 
 def _is_begun(file: File, status: os.stat_result) -> bool:
-    return stat.S_ISREG(status.st_mode) and status.st_size < file.size
-
-
-def _link_fault(root: Path, path: Path, oid: str) -> str:
-    if blob_id(os.fsencode(path.readlink())) != oid:
-        return "is another link"
-    return "" if stays_inside(path, root) else "is a link that leaves the repo"
-
-
-def stays_inside(path: Path, root: Path) -> bool:
-    """Whether `path`, with all links followed, lies below `root`."""
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+    mode = status.st_mode
+    return stat.S_ISREG(mode) and bool(mode & stat.S_IWUSR) and status.st_size < file.size
 
 
 def hash_file(path: Path, kind: str = "sha1:") -> str:

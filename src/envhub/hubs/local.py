@@ -12,7 +12,7 @@ from envhub.errors import HubError, RefError, RepoNotFoundError
 from envhub.hubs.base import Commit, Progress
 from envhub.pins import File, blob_id
 from envhub.refs import Ref
-from envhub.tree import folder_address, hash_file, stays_inside
+from envhub.tree import folder_address, hash_file
 
 IGNORED = frozenset(
     {
@@ -82,7 +82,7 @@ class LocalFolder:
         for file in files:
             target = into / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.folder / file.path, target, follow_symlinks=False)
+            shutil.copyfile(self.folder / file.path, target)
             progress(file.size)
 
 
@@ -113,13 +113,15 @@ def _files(root: Path) -> Iterator[File]:
 
 
 def _link(root: Path, name: str) -> File:
-    """A link is pinned by where it points to, like in git."""
+    """A link to a file counts as a copy of it; any other one is pinned by where it leads to."""
     path = root / name
-    if not stays_inside(path, root):
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
         raise RefError(
             f"the link {name!r} in {root} leaves the folder",
             why="a pin covers the files of the folder, and nothing outside of it",
-            hint=f"copy what it points to: {path.readlink()}",
+            hint=f"put a copy of {path.readlink()} there instead",
         )
+    if path.is_file():
+        return File(name, hash_file(path), path.stat().st_size)
     target = os.fsencode(path.readlink())
     return File(name, blob_id(target), len(target))

@@ -1,0 +1,54 @@
+"""Which hub answers a ref, and which token it gets: none but its own."""
+
+from __future__ import annotations
+
+from envhub.errors import RefError
+from envhub.hubs.base import Hub
+from envhub.hubs.git import GitRepo
+from envhub.hubs.huggingface import HuggingFaceHub
+from envhub.hubs.local import LocalFolder
+from envhub.refs import HUGGING_FACE_HUB, Ref
+from envhub.settings import Settings
+
+
+def hub_for(
+    ref: Ref, settings: Settings, *, token: str | None = None, endpoint: str | None = None
+) -> Hub:
+    """The hub that answers a ref.
+
+    Args:
+        ref: the ref.
+        settings: addresses, timeouts and the cache folder.
+        token: the caller's token for the hub of this ref; it beats those of the settings.
+        endpoint: the hub that `owner/name` means, instead of the settings'.
+
+    Raises:
+        RefError: this version has no hub for such refs.
+    """
+    if ref.kind == "local":
+        return LocalFolder(ref.location)
+    if ref.kind == "git":
+        return GitRepo(ref.location, cache=settings.home / "git")
+    if ref.kind == "hub":
+        address = _address(ref, settings, endpoint)
+        found = _token(address, settings, token)
+        return HuggingFaceHub(address, token=found, timeout=settings.timeout)
+    raise RefError(
+        f"{str(ref)!r} names a package, and this version of envhub does not load packages yet",
+        hint="name a repo: owner/name, git+https://…, or ./folder",
+    )
+
+
+def _address(ref: Ref, settings: Settings, endpoint: str | None) -> str:
+    if ref.endpoint == HUGGING_FACE_HUB:
+        return settings.hf_endpoint
+    return (ref.endpoint or endpoint or settings.endpoint).rstrip("/")
+
+
+def _token(address: str, settings: Settings, token: str | None) -> str | bool:
+    """The caller's token, or the one that was stored for exactly this hub, or none."""
+    if token:
+        return token
+    if address == settings.endpoint and settings.token:
+        return settings.token
+    return address == settings.hf_endpoint
