@@ -2,4 +2,11 @@
 
 from __future__ import annotations
 
-pytest_plugins: list[str] = []
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _isolated(envhub_isolated: Path) -> None:
+    """No test touches the user's files or another machine, and none leaves anything behind."""
