@@ -1,3 +1,39 @@
 """envhub: the package manager, runtime and hub for simulation environments."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from envhub.client import Client, make_env
+    from envhub.envdict import EnvDict
+    from envhub.errors import EnvHubError
+    from envhub.pins import Pin
+    from envhub.refs import Ref
+
 __version__ = "0.1.0.dev0"
+
+__all__ = ["Client", "EnvDict", "EnvHubError", "Pin", "Ref", "__version__", "make_env"]
+
+_HOMES = {
+    "Client": "envhub.client",
+    "EnvDict": "envhub.envdict",
+    "EnvHubError": "envhub.errors",
+    "Pin": "envhub.pins",
+    "Ref": "envhub.refs",
+    "make_env": "envhub.client",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name at its first use, so that `import envhub` costs nothing (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'envhub' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -29,9 +29,12 @@ EnvHubError
 │   ├── NoFactoryError       (AttributeError)        no-make-env
 │   ├── SignatureError       (TypeError)             make-env-signature
 │   └── ResultError          (TypeError)             make-env-result
+├── EnvFailedError           (RuntimeError)          env-failed
 ├── IsolationError           (RuntimeError)          isolation-unavailable
 ├── MissingExtraError        (ImportError)           missing-extra
 └── CommandError             (RuntimeError)          command-failed
+
+RefMovedWarning              (UserWarning)
 ```
 
 Each error also inherits the built-in that people already catch, and carries four fields:
@@ -245,6 +248,12 @@ class ResultError(ContractError, TypeError):
     code = "make-env-result"
 
 
+class EnvFailedError(EnvHubError, RuntimeError):
+    """An env, or the policy in it, raised while the command line ran it."""
+
+    code = "env-failed"
+
+
 class IsolationError(EnvHubError, RuntimeError):
     """The isolation level asked for cannot be had."""
 
@@ -261,3 +270,7 @@ class CommandError(EnvHubError, RuntimeError):
     """A program that envhub started failed; its last lines are in `why`."""
 
     code = "command-failed"
+
+
+class RefMovedWarning(UserWarning):
+    """A branch or tag points to another commit than when it last ran."""

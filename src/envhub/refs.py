@@ -74,11 +74,6 @@ class Ref:
     def __str__(self) -> str:
         return _FORMATS[self.kind](self)
 
-    @staticmethod
-    def parse(text: str) -> Ref:
-        """The module's `parse`, for those who look for it here."""
-        return parse(text)
-
 
 def parse(text: str) -> Ref:
     """Parse what the user typed.
@@ -94,7 +89,10 @@ def parse(text: str) -> Ref:
         raise RefError(f"{text!r} begins or ends with white space", hint=repr(text.strip()))
     if _CONTROL.search(text):
         raise RefError(f"{text!r} has a control character in it", hint=RIGHT_FORM)
-    return _parse_kind(text)
+    ref = _parse_kind(text)
+    if any(part != part.strip() for part in (ref.location, ref.path or "", ref.subdirectory or "")):
+        raise RefError(f"a part of {text!r} begins or ends with white space", hint=RIGHT_FORM)
+    return ref
 
 
 def _parse_kind(text: str) -> Ref:
@@ -237,19 +235,18 @@ def _parse_git(text: str, rest: str) -> Ref:
 def _parse_local(text: str, rest: str) -> Ref:
     """`./folder[:path]`; a file `./folder/env.py` is that file of its folder."""
     folder, path = _split_path(text, rest)
+    folder = folder.rstrip("/") or folder[:1]
     if not folder:
         raise RefError(f"{text!r} names no folder", hint="./folder")
     if path is None and folder.endswith(".py") and "/" in folder:
         folder, _, path = folder.rpartition("/")
-        folder = folder or "/"
-    return Ref("local", folder if len(folder) == 1 else folder.rstrip("/") or "/", path=path)
+        folder, path = folder.rstrip("/") or "/", _check_path(text, path)
+    return Ref("local", folder, path=path)
 
 
 def _parse_file(text: str, rest: str) -> Ref:
     """`file:/folder` and `file:///folder`."""
-    folder = unquote(rest.removeprefix("//localhost") if rest.startswith("//localhost/") else rest)
-    if folder.startswith("//"):
-        folder = folder[2:]
+    folder = unquote(re.sub(r"^//(localhost(?=/))?", "", rest))
     if not folder.startswith(("/", "./", "../", "~/")) or _CONTROL.search(folder):
         raise RefError(f"{text!r} names no folder", hint="file:///folder")
     return _parse_local(text, folder)
@@ -316,9 +313,7 @@ def _check_revision(text: str, revision: str) -> None:
 
 def _check_path(text: str, path: str) -> str:
     """The path in its normal form, or the reason why it is none."""
-    while path.startswith("./"):
-        path = path[2:]
-    path = path.removesuffix("/")
+    path = re.sub(r"^(\./)+", "", path).removesuffix("/")
     if problem := _path_problem(path):
         raise RefError(f"the path {path!r} in {text!r} {problem}", hint=_path_hint(text, path))
     return path
@@ -375,7 +370,8 @@ def _format_git(ref: Ref) -> str:
 
 
 def _format_local(ref: Ref) -> str:
-    return ref.location + (f":{ref.path}" if ref.path else "")
+    slash = "/" if ref.location in {".", "..", "~"} else ""
+    return f"{ref.location}{slash}{_format_tail(ref)}"
 
 
 def _format_pypi(ref: Ref) -> str:
