@@ -1,0 +1,39 @@
+"""Inline: the env's code runs in the caller's own process, as LeRobot does it.
+
+`.envs[0].unwrapped` of a `SyncVectorEnv` is the env itself, and everything that the env's code does
+to the process is done to the caller's.
+"""
+
+from __future__ import annotations
+
+from gymnasium.vector import AsyncVectorEnv
+
+from envhub.fetch import Source
+from envhub.isolation.base import Tasks, translating
+from envhub.worker import repos
+from envhub.worker.call import Request
+from envhub.worker.collect import Collector
+from envhub.worker.normalise import Maker
+
+ASYNCHRONOUS = AsyncVectorEnv
+"""The class that is built where the repo's code says `gymnasium.vector.AsyncVectorEnv`."""
+
+
+def make(source: Source, request: Request) -> Tasks:
+    """See `envhub.isolation.base.Isolation`."""
+    repo = repos.open_repo(place_of(source))
+    with translating():
+        return Maker(Collector(repo, ASYNCHRONOUS, translating), request).make()
+
+
+def place_of(source: Source) -> repos.Place:
+    """What the loader needs to know of a source."""
+    pin = source.pin
+    return repos.Place(
+        root=str(source.root.resolve()),
+        entry=pin.path,
+        repo=pin.repo,
+        repo_type=pin.repo_type,
+        hub=pin.hub,
+        version=pin.version,
+    )
