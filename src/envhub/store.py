@@ -333,10 +333,10 @@ class Store:
     def remove(self, entry: Entry) -> None:
         """Remove a commit from the cache. It vanishes at once; its bytes go after that."""
         with self._locked(entry.slot):
-            trash = self.root / "trash"
-            trash.mkdir(exist_ok=True)
-            entry.slot.folder.replace(trash / secrets.token_hex(8))
-        shutil.rmtree(trash, ignore_errors=True)
+            if entry.slot.folder.exists():
+                entry.slot.folder.replace(self.root / f"trash-{secrets.token_hex(8)}")
+        for trash in self.root.glob("trash-*"):  # a killed process may have left some, too
+            shutil.rmtree(trash, ignore_errors=True)
 
 
 def _entry(slot: Slot) -> Entry:
