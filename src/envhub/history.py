@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import msgspec
 from filelock import FileLock
 
+from envhub import disk
 from envhub.pins import Pin
 
 
@@ -44,7 +43,8 @@ class History:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{self.path}.lock"):
-                self._write({**self._read(), _key(pin): run})
+                runs = {**self._read(), _key(pin): run}
+                disk.write(self.path, msgspec.json.format(msgspec.json.encode(runs)))
         except OSError:
             # A read-only cache must still load what it holds.
             return
@@ -54,12 +54,6 @@ class History:
             return msgspec.json.decode(self.path.read_bytes(), type=dict[str, Run])
         except (OSError, msgspec.DecodeError):
             return {}
-
-    def _write(self, runs: dict[str, Run]) -> None:
-        handle, aside = tempfile.mkstemp(dir=self.path.parent, prefix=".history-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(runs)))
-        Path(aside).replace(self.path)
 
 
 def _key(pin: Pin) -> str:

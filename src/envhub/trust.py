@@ -18,8 +18,6 @@ commit = "5ad6c2b3f5b7c9e1d1f0a8b7c6d5e4f3a2b1c0d9"
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -27,6 +25,7 @@ from typing import Final, Literal
 import msgspec
 import tomli_w
 
+from envhub import disk
 from envhub.errors import ArgumentTypeError, PolicyError, UntrustedError
 from envhub.pins import Pin
 
@@ -85,12 +84,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def write(self, path: Path) -> None:
         """Write the policy file as a whole, aside and then in place."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        data = tomli_w.dumps(msgspec.to_builtins(self)).encode()
-        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".trust-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(aside).replace(path)
+        disk.write(path, tomli_w.dumps(msgspec.to_builtins(self)).encode())
 
     def with_grant(self, grant: Grant) -> Policy:
         """This policy and one grant more, sorted, so that the file's diffs stay small."""
