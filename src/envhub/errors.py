@@ -30,6 +30,11 @@ EnvHubError
 │   ├── SignatureError       (TypeError)             make-env-signature
 │   └── ResultError          (TypeError)             make-env-result
 ├── EnvFailedError           (RuntimeError)          env-failed
+├── WorkerError              (RuntimeError)          worker-failed
+│   ├── WorkerDiedError      (EOFError)              worker-died
+│   ├── WorkerTimeoutError   (TimeoutError)          worker-timeout
+│   ├── WorkerProtocolError                          worker-protocol
+│   └── EnvRaisedError                               env-raised
 ├── IsolationError           (RuntimeError)          isolation-unavailable
 ├── MissingExtraError        (ImportError)           missing-extra
 └── CommandError             (RuntimeError)          command-failed
@@ -252,6 +257,36 @@ class EnvFailedError(EnvHubError, RuntimeError):
     """An env, or the policy in it, raised while the command line ran it."""
 
     code = "env-failed"
+
+
+class WorkerError(EnvHubError, RuntimeError):
+    """A worker process of a vector env failed, and nothing was to be done about it."""
+
+    code = "worker-failed"
+
+
+class WorkerDiedError(WorkerError, EOFError):
+    """A worker process ended by itself, or by a signal."""
+
+    code = "worker-died"
+
+
+class WorkerTimeoutError(WorkerError, TimeoutError):
+    """A worker process did not answer within the time that it was given."""
+
+    code = "worker-timeout"
+
+
+class WorkerProtocolError(WorkerError):
+    """A worker process answered with something that is no answer."""
+
+    code = "worker-protocol"
+
+
+class EnvRaisedError(WorkerError):
+    """An env raised an exception in its worker that cannot be had here; `why` is its traceback."""
+
+    code = "env-raised"
 
 
 class IsolationError(EnvHubError, RuntimeError):

@@ -105,6 +105,34 @@ def talk(
             raise
 
 
+def start(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str | None] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a program that runs beside us, with our output and no input.
+
+    Args:
+        argv: the program and its arguments.
+        env: variables on top of our own environment; `None` takes one out.
+        pass_fds: file descriptors that it inherits, under the same numbers.
+
+    Raises:
+        CommandError: the program is missing.
+    """
+    words = tuple(str(word) for word in argv)
+    try:
+        return subprocess.Popen(
+            words,
+            env=settings.child_environ(env),
+            stdin=subprocess.DEVNULL,
+            pass_fds=tuple(pass_fds),
+        )
+    except FileNotFoundError as error:
+        raise _missing(words[0]) from error
+
+
 def _missing(program: str) -> CommandError:
     return CommandError(f"the program {program!r} was not found", hint=f"install {program}")
 
