@@ -22,7 +22,7 @@ from envhub.refs import Ref, parse
 from envhub.resolve import resolve
 from envhub.settings import Settings
 from envhub.store import Store
-from envhub.trust import Allowed, Policy, check_boolean, decide, require
+from envhub.trust import Allowed, Policy, check_boolean, decide, edit, grant_for, require
 
 
 class Client:
@@ -145,6 +145,26 @@ class Client:
         verdict = decide(pin, self.policy, trust_remote_code=trust_remote_code, moved=moved)
         return require(verdict, pin)
 
+    def prepare(self, ref: str | Ref, *, trust_remote_code: bool = False) -> tuple[Source, Allowed]:
+        """Ref → the two values that `make` needs; a ref that moved is announced.
+
+        Raises:
+            ArgumentTypeError: `trust_remote_code` is no `bool`.
+            UntrustedError: nobody consented; nothing was downloaded.
+        """
+        check_boolean(trust_remote_code)
+        pin = self.resolve(ref)
+        allowed = self.allow(pin, trust_remote_code=trust_remote_code)
+        source = self.fetch(pin)
+        self._announce(source)
+        return source, allowed
+
+    def grant(self, ref: str | Ref) -> Pin:
+        """Remember in the policy file that this ref may run, at the commit that it means now."""
+        pin = self.resolve(ref)
+        edit(self.policy_path, lambda policy: policy.with_grant(grant_for(pin)))
+        return pin
+
     def make_env(
         self,
         ref: str | Ref,
@@ -157,12 +177,8 @@ class Client:
         **params: Any,
     ) -> EnvDict:
         """Load a ref's environments; see `envhub.make_env`."""
-        check_boolean(trust_remote_code)
         check_counts(n_envs, use_async_envs)
-        pin = self.resolve(ref)
-        allowed = self.allow(pin, trust_remote_code=trust_remote_code)
-        source = self.fetch(pin)
-        self._announce(source)
+        source, allowed = self.prepare(ref, trust_remote_code=trust_remote_code)
         envs = make(
             source,
             allowed,
@@ -172,7 +188,7 @@ class Client:
             cfg=cfg,
             params=params,
         )
-        self.history.remember(pin)
+        self.history.remember(source.pin)
         return envs
 
     def lock(self, refs: Iterable[str | Ref], path: Path | None = None) -> Lock:
@@ -203,7 +219,7 @@ class Client:
             f"{self._changes(source, last)}\n"
             f"→ to stay where you were: {pin.ref.at(last.commit)}",
             RefMovedWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
     def _changes(self, source: Source, last: Run) -> str:

@@ -18,12 +18,14 @@ commit = "5ad6c2b3f5b7c9e1d1f0a8b7c6d5e4f3a2b1c0d9"
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 import tomli_w
+from filelock import FileLock
 
 from envhub import disk
 from envhub.errors import ArgumentTypeError, PolicyError, UntrustedError
@@ -209,3 +211,18 @@ def _call(pin: Pin) -> str:
 
 def _add(pin: Pin) -> str:
     return f"envhub trust add {pin.pinned_ref}"
+
+
+def edit(path: Path, change: Callable[[Policy], Policy]) -> Policy:
+    """Read the policy file, change it and write it back, one process at a time.
+
+    Args:
+        path: the policy file.
+        change: from the policy that the file holds to the one that it shall hold.
+    """
+    with disk.guarded(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            policy = change(Policy.read(path))
+            policy.write(path)
+    return policy

@@ -89,10 +89,10 @@ class LocalFolder:
 def _hint(folder: Path) -> str:
     if folder.is_file():
         return f"{folder.parent}:{folder.name} if it is the entry file"
+    near: list[str] = []
     if folder.parent.is_dir():
         near = difflib.get_close_matches(folder.name, [p.name for p in folder.parent.iterdir()])
-        return f"did you mean {folder.parent / near[0]}?" if near else ""
-    return ""
+    return f"did you mean {folder.parent / near[0]}?" if near else "check the spelling"
 
 
 def _files(root: Path) -> Iterator[File]:
