@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import pytest
@@ -51,9 +52,9 @@ NESTED = {
 }
 
 
-def load(ref: str, n_envs: int = 1, **more: object) -> envhub.EnvDict:
+def load(ref: str, n_envs: int = 1, **more: Any) -> envhub.EnvDict:
     """`envhub.make_env` with consent."""
-    return envhub.make_env(ref, n_envs, trust_remote_code=True, **more)  # type: ignore[arg-type] # parameters of any kind
+    return envhub.make_env(ref, n_envs, trust_remote_code=True, **more)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ def test_everything_about_the_hub_can_be_said(hub: ServedHub, tmp_path: Path) ->
     with pytest.raises(RepoNotFoundError):
         load("lab/secret", endpoint=hub.url)
     cache = tmp_path / "cache"
-    more = {"endpoint": hub.url, "token": hub.token, "cache": cache, "timeout": 5.0}
+    more: dict[str, Any] = {"endpoint": hub.url, "token": hub.token, "cache": cache, "timeout": 5.0}
     load("models/lab/secret", **more).close()
     assert (cache / "sources").is_dir()
     load("models/lab/secret", **more, offline=True).close()
