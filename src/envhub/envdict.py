@@ -70,8 +70,7 @@ class EnvDict(dict[str, dict[str | int, Any]]):
         self._closed = True
         with contextlib.ExitStack() as stack:
             for _, env in self.flat():
-                if not getattr(env, "closed", False):
-                    stack.callback(env.close)
+                stack.callback(_close, env)
 
     def __enter__(self) -> Self:
         return self
@@ -129,11 +128,16 @@ def _watch(env: Any) -> None:
         _open[id(env)] = env
 
 
+def _close(env: Any) -> None:
+    """Close an env that is open; one that only behaves like a vector env may have no `close`."""
+    if not getattr(env, "closed", False) and hasattr(env, "close"):
+        env.close()
+
+
 def _close_all() -> None:
     if os.getpid() == _PID:
         for env in list(_open.values()):
-            if not getattr(env, "closed", False):
-                env.close()
+            _close(env)
 
 
 _OF_ENVS = {name for name in dir(VectorEnv) if not name.startswith("_")} | {

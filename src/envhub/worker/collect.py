@@ -129,7 +129,7 @@ class Recipe:
         before = dict(env.__dict__)
         self.building = True
         try:
-            with self.collector.guard():
+            with self.collector.guard(), load.explaining(self.collector.repo):
                 self.kind.__init__(env, self.env_fns, **self.options)  # type: ignore[misc]  # on purpose
         except BaseException:
             env.__dict__.clear()

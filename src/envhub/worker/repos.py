@@ -28,6 +28,9 @@ from . import files, standins
 __path__: List[str] = []
 PREFIX = __name__ + "."
 TRAVELLER = "envhub"
+LEROBOT = "lerobot"
+STAND_IN = f"{__name__.rpartition('.')[0]}.{LEROBOT}"
+"""What `import lerobot` means in a repo's code where LeRobot is not installed."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,8 @@ class Repo:
             name = self.name_of(file)
             if name != asking or files.is_package(file):
                 return name
-        return None
+        absent = top == LEROBOT and top not in sys.modules and not self.is_installed(top)
+        return STAND_IN if absent else None
 
     def _search_path(self) -> Tuple[str, ...]:
         entry_folder = os.path.dirname(self.entry_file)

@@ -23,12 +23,13 @@ LIBRARY = "huggingface_hub"
 class StandIn(ModuleType):
     """A module with some names replaced; everything else is the real one's."""
 
-    def __init__(self, real: ModuleType, replaced: Dict[str, Any]) -> None:
+    def __init__(self, repo: Repo, real: ModuleType, replaced: Dict[str, Any]) -> None:
         super().__init__(real.__name__, real.__doc__)
-        self.__dict__.update(replaced, __real__=real)
+        self.__dict__.update(replaced, __repo__=repo, __real__=real)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["__real__"], name)
+        value = getattr(self.__dict__["__real__"], name)
+        return stand_in(self.__repo__, value) if isinstance(value, ModuleType) else value
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self.__dict__["__real__"], name, value)
@@ -44,7 +45,7 @@ def stand_in(repo: Repo, module: Any) -> Any:
         return module
     if name not in repo.views:
         replaced = _dynamic(repo) if name == "importlib" else _downloads(repo, module)
-        repo.views[name] = StandIn(module, replaced)
+        repo.views[name] = StandIn(repo, module, replaced)
     return repo.views[name]
 
 

@@ -52,7 +52,9 @@ class Forwarding(VectorEnv):
         own = object.__getattribute__
         if name.startswith("_") or name in type(self).__dict__ or name in own(self, "__dict__"):
             return own(self, name)
-        return getattr(own(self, "_target")(), name)
+        target = own(self, "_target")()
+        # Gymnasium's wrappers keep what the env itself has to themselves.
+        return getattr(target if hasattr(target, name) else target.unwrapped, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dict__ or name in type(self).__dict__:
