@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from envhub import proc
@@ -77,10 +78,14 @@ def git(
     Raises:
         CommandError: git is missing, took too long, or failed.
     """
-    return proc.run(
+    done = proc.run(
         command(*words, folder=folder),
         env={**ENVIRON, **(env or {})},
         stdin=stdin,
         timeout=timeout,
-        check=check,
+        check=False,
     )
+    short = replace(done, argv=("git", *map(str, words)))  # without our options, for messages
+    if check and done.returncode:
+        raise proc.failure(short)
+    return short

@@ -19,6 +19,7 @@ from envhub.errors import (
     HubUnreachableError,
     RefError,
     RepoNotFoundError,
+    RevisionNotFoundError,
 )
 from envhub.hubs.gitprogram import git
 from envhub.proc import Completed
@@ -43,6 +44,7 @@ _UNREACHABLE = (
     "returned error: 5",
     "returned error: 429",
 )
+_NO_REVISION = ("not our ref", "couldn't find remote ref")
 _NOT_FOUND = (
     "not found",
     "does not exist",
@@ -50,7 +52,7 @@ _NOT_FOUND = (
     "could not read username",
     "could not read password",
     "authentication failed",
-    "permission denied",
+    "permission denied (",
     "returned error: 401",
     "returned error: 403",
     "returned error: 404",
@@ -161,6 +163,8 @@ class Remote:
             return HubUnreachableError(
                 f"{self.url} could not be reached", why=error.why, hint="check the connection"
             )
+        if any(words in said for words in _NO_REVISION):
+            return RevisionNotFoundError(f"{self.url} has no such commit", why=error.why)
         if any(words in said for words in _NOT_FOUND):
             return RepoNotFoundError(
                 f"there is no git repo {self.url}, or it is not open to you",

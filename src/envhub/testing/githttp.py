@@ -40,7 +40,8 @@ def serve_git(
         "CONTENT_LENGTH": str(len(body)),
         **{name: headers[key] for key, name in _PASSED_ON.items() if key in headers},
     }
-    head, _, content = git("http-backend", stdin=body, env=env).stdout.partition(b"\r\n\r\n")
-    lines = [line.partition(": ") for line in head.decode().split("\r\n")]
+    done = git("http-backend", stdin=body, env=env, check=False)  # it says why in what it answers
+    head, _, content = done.stdout.partition(b"\r\n\r\n")
+    lines = [line.partition(": ") for line in head.decode().split("\r\n") if line]
     found = {name: value for name, _, value in lines}
     return int(found.pop("Status", "200").split()[0]), found, content

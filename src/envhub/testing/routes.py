@@ -9,10 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
@@ -20,48 +18,13 @@ import yaml
 
 from envhub.testing.bare import BareRepo, Entry, LogEntry
 from envhub.testing.githttp import serve_git
+from envhub.testing.web import Reply, Request
 
 _TYPES = {"models": "model", "spaces": "space", "datasets": "dataset"}
 _REPO = r"(?P<owner>[^/]+)/(?P<name>[^/]+?)"
 _API = rf"/api/(?P<types>models|spaces|datasets)/{_REPO}"
 _SITE = rf"/(?:(?P<types>spaces|datasets)/)?{_REPO}"
 _COMMITS_PER_PAGE = 50
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a client asked.
-
-    Attributes:
-        method: `GET`, `HEAD` or `POST`.
-        path: the raw path, still quoted, without the query.
-        query: the raw query.
-        headers: names in lower case.
-        body: what was sent.
-    """
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    body: bytes = b""
-
-    def args(self) -> dict[str, list[str]]:
-        """The query as lists of values."""
-        return parse_qs(self.query, keep_blank_values=True)
-
-    def arg(self, name: str, default: str = "") -> str:
-        """The first value of an argument of the query."""
-        return self.args().get(name, [default])[0]
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What the hub answers; `body` may be a file."""
-
-    status: int
-    body: bytes | Path = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class RouteError(Exception):
