@@ -294,7 +294,9 @@ def _find_alias(fullname: str) -> Optional[ModuleSpec]:
         private = None if repo.is_installed(fullname) else repo.resolve(fullname)
     else:
         private = None
-    return ModuleSpec(fullname, AliasLoader(private)) if private else None  # type: ignore[arg-type]  # a duck
+    if private is None or not private.startswith(PREFIX):
+        return None
+    return ModuleSpec(fullname, AliasLoader(private))  # type: ignore[arg-type]  # a duck
 
 
 @contextlib.contextmanager
