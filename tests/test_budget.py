@@ -19,7 +19,7 @@ BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
 MAX_LINES = 400
 LATER = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|X" + r"XX|HA" + r"CK)\b")
 SWITCHED_OFF = re.compile(r"#\s*(noqa|type:\s*ignore)(?P<rest>.*)")
-REASON = re.compile(r"(?:: ?[A-Z]+\d+(?:, ?[A-Z]+\d+)*|\[[\w, -]+\])\W+\w+\W+\w+")
+REASON = re.compile(r"(?:: ?[A-Z]+\d+(?:, ?[A-Z]+\d+)*|\[[\w, -]+\])\W+\w.{5,}")
 
 
 def lines(path: Path) -> list[str]:
