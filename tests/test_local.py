@@ -129,10 +129,10 @@ def test_no_folder(folder: Path) -> None:
     assert caught.value.hint == f"did you mean {folder}?"
     with pytest.raises(RepoNotFoundError) as caught:
         LocalFolder(folder / "qqqqq").resolve(parse("./x"))
-    assert caught.value.hint == ""
+    assert caught.value.hint == "check the spelling"
     with pytest.raises(RepoNotFoundError) as caught:
         LocalFolder("/nonexistent/a/b").resolve(parse("./x"))
-    assert caught.value.hint == ""
+    assert caught.value.hint == "check the spelling"
 
 
 def test_file_instead(folder: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from envhub.client import Client
 from envhub.errors import HubError, NotFoundError, RefError
 from envhub.hubs.registry import hub_for
 from envhub.refs import parse
@@ -95,3 +96,20 @@ def test_hugging_face(served: ServedHub) -> None:
     assert sent(served, settings, ref="u/r") == "hf_stored"
     served.requests.clear()
     assert sent(served, settings, ref="hf://u/r") == "hf_stored"
+
+
+@pytest.mark.usefixtures("stored")
+def test_token_without_a_hub(served: ServedHub) -> None:
+    """A token that was set for another hub than Hugging Face is not sent to Hugging Face."""
+    settings = replace(PLAIN, endpoint=served.url, hf_endpoint=served.url, token="mine")
+    assert sent(served, settings, ref="u/r") == "hf_stored"
+
+
+@pytest.mark.usefixtures("stored")
+def test_endpoint_of_a_client(served: ServedHub, tmp_path: Path) -> None:
+    """A client with another endpoint does not send it the token of the settings' endpoint."""
+    settings = replace(PLAIN, home=tmp_path, endpoint="https://mine.example", token="mine")
+    client = Client(settings, endpoint=f"{served.url}/", lock=False)
+    with pytest.raises(NotFoundError):
+        client.resolve("u/r")
+    assert {request.token for request in served.requests} == {None}

@@ -195,6 +195,13 @@ def test_gone_from_the_hub(served: ServedHub, hub: HuggingFaceHub, store: Store)
     assert caught.value.hint.startswith(f"u/r@{pin.commit} ")
 
 
+def test_nothing_anywhere(hub: HuggingFaceHub, store: Store) -> None:
+    """A repo that is nowhere keeps the hub's own hint."""
+    with pytest.raises(RepoNotFoundError) as caught:
+        resolve(parse("no/where"), hub, store)
+    assert caught.value.hint
+
+
 @pytest.mark.parametrize("commit", ["", "main", "../../x", "A" * 40, "0" * 39])
 def test_no_commit(commit: str, served: ServedHub, store: Store) -> None:
     """A hub that answers with something that is no commit is refused before it names a folder."""

@@ -53,8 +53,10 @@ class Client:
         locked: bool = False,
     ) -> None:
         given = settings or Settings.from_environ()
+        if endpoint and endpoint.rstrip("/") != given.endpoint:
+            # The token of the settings belongs to their endpoint, not to this one.
+            given = replace(given, endpoint=endpoint.rstrip("/"), token=None)
         changes: dict[str, Any] = {
-            "endpoint": endpoint.rstrip("/") if endpoint else None,
             "home": Path(cache).expanduser().absolute() if cache else None,
             "offline": offline,
             "timeout": timeout,

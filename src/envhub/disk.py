@@ -12,7 +12,8 @@ from envhub.errors import DiskFullError, EnvHubError, ReadOnlyStoreError, StoreE
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
-_WRONG_PLACE = {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO}
+_WRONG_PLACE = {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO, errno.ENOLCK}
+_ELSEWHERE = "ENVHUB_HOME=<a folder that you can write>   # for another cache"
 
 
 @contextmanager
@@ -35,15 +36,12 @@ def guarded(folder: Path) -> Iterator[None]:
 def _in_our_words(error: OSError, folder: Path) -> OSError:
     why = f"{error.strerror}: {error.filename}" if error.filename else str(error)
     if error.errno in _FULL:
-        return DiskFullError(f"the disk of {folder} is full", why=why, hint="envhub cache rm")
+        hint = "envhub cache rm <repo>   # envhub cache ls lists them"
+        return DiskFullError(f"the disk of {folder} is full", why=why, hint=hint)
     if error.errno in _READ_ONLY:
-        return ReadOnlyStoreError(
-            f"{folder} cannot be written",
-            why=why,
-            hint="ENVHUB_HOME=<a folder that you can write> for another cache",
-        )
+        return ReadOnlyStoreError(f"{folder} cannot be written", why=why, hint=_ELSEWHERE)
     if error.errno in _WRONG_PLACE:
-        return StoreError(f"{folder} cannot be used", why=why, hint="envhub cache verify")
+        return StoreError(f"{folder} cannot be used", why=why, hint=_ELSEWHERE)
     return error
 
 

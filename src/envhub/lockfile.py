@@ -98,7 +98,8 @@ class Lock(msgspec.Struct, frozen=True):
         except FileNotFoundError as error:
             raise LockError(f"there is no {path}", hint="envhub lock owner/name") from error
         except (OSError, ValueError) as error:
-            raise LockError(f"{path} cannot be read", why=str(error)) from error
+            hint = "repair it, or remove it and write it anew with envhub lock"
+            raise LockError(f"{path} cannot be read", why=str(error), hint=hint) from error
         if table.get("version") != VERSION:
             raise LockError(
                 f"{path} has version {table.get('version')!r}; this envhub reads {VERSION}",

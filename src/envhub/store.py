@@ -188,7 +188,11 @@ class Store:
             HubError: the hub's commit is no full commit hash.
         """
         if not _COMMIT.fullmatch(listing.commit):
-            raise HubError(f"{listing.hub} answered with the commit {listing.commit!r}")
+            raise HubError(
+                f"{listing.hub} answered with the commit {listing.commit!r}",
+                why="a commit is 40 hex digits",
+                hint="check the address: is it the hub that you meant?",
+            )
         repo = f"{listing.repo_type}/{listing.repo}"
         if listing.subdirectory:
             repo += f"#{listing.subdirectory}"
@@ -296,9 +300,10 @@ class Store:
             except Timeout:
                 logger.info("waiting for another process that works on %s", slot.folder)
                 lock.acquire()
-            with lock:
-                lock.release()  # `with` took it a second time
+            try:
                 yield
+            finally:
+                lock.release()
 
     def entries(self) -> list[Entry]:
         """Every commit in the cache, the oldest first."""
@@ -367,7 +372,7 @@ def _check_space(slot: Slot, files: Iterable[File], missing: Collection[File]) -
     if need > free:
         raise DiskFullError(
             f"the download needs {need:,} bytes and the disk of {slot.partial} has {free:,}",
-            hint="envhub cache rm",
+            hint="envhub cache rm <repo>   # envhub cache ls lists them",
         )
 
 

@@ -22,6 +22,7 @@ Stamp = tuple[int, int, int, int]
 
 _OID = re.compile(r"sha1:[0-9a-f]{40}|sha256:[0-9a-f]{64}")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\\]")
+_RENAME = "the owner of the repo must rename or remove it"
 _MAX_PART, _MAX_PATH = 255, 1024
 
 
@@ -58,12 +59,13 @@ def check_listing(files: Iterable[File], name: str) -> None:
         if problem:
             raise HubError(
                 f"{name} lists the file {file.path!r}, which {problem}",
-                hint="the owner of the repo must rename or remove it",
+                hint=_RENAME,
             )
         seen[key] = file.path
         folders.update(_parents(key))
     if both := folders & seen.keys():
-        raise HubError(f"{name} lists {seen[both.pop()]!r} both as a file and as a folder")
+        path = seen[min(both)]
+        raise HubError(f"{name} lists {path!r} both as a file and as a folder", hint=_RENAME)
 
 
 def _parents(path: str) -> Iterator[str]:

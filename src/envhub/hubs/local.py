@@ -73,7 +73,11 @@ class LocalFolder:
         try:
             return tuple(sorted(_files(self.folder)))
         except OSError as error:
-            raise HubError(f"{error.filename} cannot be read", why=str(error.strerror)) from error
+            raise HubError(
+                f"{error.filename} cannot be read",
+                why=str(error.strerror),
+                hint=f"chmod -R u+rX {self.folder}",
+            ) from error
 
     def download(
         self, ref: Ref, commit: Commit, files: Sequence[File], into: Path, progress: Progress

@@ -49,6 +49,6 @@ def _token(address: str, settings: Settings, token: str | None) -> str | bool:
     """The caller's token, or the one that was stored for exactly this hub, or none."""
     if token:
         return token
-    if address == settings.endpoint and settings.token:
-        return settings.token
-    return address == settings.hf_endpoint
+    if address == settings.hf_endpoint:
+        return True
+    return (settings.token if address == settings.endpoint else None) or False
