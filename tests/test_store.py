@@ -183,6 +183,20 @@ def test_remember(store: Store) -> None:
     assert {path: path.stat().st_ino for path in store.root.rglob("*.json")} == before
 
 
+def test_false_memory(store: Store) -> None:
+    """Notes about one commit that lie in the place of another one say nothing."""
+    other = listing(commit="f" * 40)
+    for known in (listing(), other):
+        store.remember(parse("u/r"), known)
+        store.remember(parse(f"u/r@{known.commit}"), known)
+    one, two = (store._meaning(other.hub, parse(f"u/r@{c}")) for c in (COMMIT, other.commit))
+    one.write_bytes(two.read_bytes())
+    assert store.recall(other.hub, parse(f"u/r@{COMMIT}")) is None
+    slots = [store.slot(known).folder / "files.json" for known in (listing(), other)]
+    slots[1].write_bytes(slots[0].read_bytes())
+    assert store.recall(other.hub, parse("u/r")) is None
+
+
 def test_entries(store: Store) -> None:
     """The list says what each commit is, how large, and whether it can be loaded."""
     build(store, listing())

@@ -135,6 +135,11 @@ def test_strangers(tmp_path: Path) -> None:
     assert faults(tmp_path) == [f"{name} is not in the commit" for name in strangers]
 
 
+def test_folder_that_vanishes(tmp_path: Path) -> None:
+    """A tree that somebody removes meanwhile has every file missing; that is no crash."""
+    assert faults(tmp_path / "gone", file("env.py")) == ["env.py is missing"]
+
+
 def test_known_stamps(tmp_path: Path) -> None:
     """A file whose stamp is known is not read again; one that was touched is."""
     path = write(tmp_path, "env.py", b"bad")

@@ -105,7 +105,8 @@ class Slot:
 
     def listing(self) -> Listing | None:
         """What the commit consists of, if that is known here."""
-        return _read(self.folder / "files.json", Listing)
+        listing = _read(self.folder / "files.json", Listing)
+        return listing if listing and listing.commit == self.folder.name else None
 
     def write_listing(self, listing: Listing) -> None:
         """Note what the commit consists of."""
@@ -201,7 +202,7 @@ class Store:
     def recall(self, hub: str, ref: Ref) -> Listing | None:
         """What a ref meant when it was last resolved, if that is known here."""
         meaning = _read(self._meaning(hub, ref), _Meaning)
-        if meaning is None:
+        if meaning is None or (ref.is_pinned and meaning.commit != ref.revision):
             return None
         folder = ref.subdirectory or ""
         blank = Listing(hub, meaning.repo, meaning.repo_type, meaning.commit, folder, ())

@@ -8,6 +8,7 @@ import re
 import stat
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,12 +109,15 @@ def wanted(files: Iterable[File]) -> tuple[File, ...]:
 
 
 def walk(root: Path) -> dict[str, os.stat_result]:
-    """Everything below `root` that is no folder, by its path with `/`; links are not followed."""
+    """Everything below `root` that is no folder, by its path with `/`; links are not followed.
+
+    A folder that does not exist, or that another process removes meanwhile, has nothing in it.
+    """
     found: dict[str, os.stat_result] = {}
     folders = [("", os.fspath(root))]
     while folders:
         prefix, folder = folders.pop()
-        with os.scandir(folder) as entries:
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append((f"{prefix}{entry.name}/", entry.path))
@@ -245,7 +249,7 @@ def protect(root: Path) -> dict[str, Stamp]:
 
 def size(root: Path) -> int:
     """Bytes of the files below `root`; 0 if there is no such folder."""
-    return sum(status.st_size for status in walk(root).values()) if root.is_dir() else 0
+    return sum(status.st_size for status in walk(root).values())
 
 
 def folder_address(folder: str | Path) -> str:
