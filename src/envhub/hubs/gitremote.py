@@ -49,6 +49,7 @@ _NOT_FOUND = (
     "not found",
     "does not exist",
     "does not appear to be a git repository",
+    "is this a git repository",
     "could not read username",
     "could not read password",
     "authentication failed",
@@ -93,7 +94,8 @@ class Remote:
             "GIT_CONFIG_KEY_0": f"credential.{parts.scheme}://{host}.helper",
             "GIT_CONFIG_VALUE_0": _HELPER,
             "ENVHUB_GIT_USER": unquote(parts.username),
-            "ENVHUB_GIT_PASSWORD": unquote(parts.password or ""),
+            # A token alone is taken as either of the two: hubs differ in where they look for it.
+            "ENVHUB_GIT_PASSWORD": unquote(parts.password or parts.username),
         }
         return Remote(plain, env)
 

@@ -37,7 +37,6 @@ from envhub.hubs.base import Progress
 
 T = TypeVar("T")
 
-_CHUNK = 1 << 20
 _BUSY = (408, 429)
 
 
@@ -146,7 +145,7 @@ class Download:
                 target.seek(0)
                 target.truncate()
                 progress(-have)
-            for chunk in reply.iter_bytes(_CHUNK):
+            for chunk in reply.iter_bytes():
                 if stop.is_set():
                     return
                 target.write(chunk)
