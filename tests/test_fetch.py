@@ -23,6 +23,7 @@ from envhub.errors import (
 )
 from envhub.fetch import Source, fetch
 from envhub.hubs.base import Commit, Progress
+from envhub.hubs.git import GitRepo
 from envhub.hubs.huggingface import HuggingFaceHub
 from envhub.hubs.local import LocalFolder
 from envhub.pins import File, tree_digest
@@ -376,3 +377,19 @@ def test_read_only_cache(
     pin = resolve(parse("u/other"), hub, store)
     with pytest.raises(ReadOnlyStoreError, match="cannot be written"):
         fetch(pin, hub, store)
+
+
+def test_git_subdirectory(served: ServedHub, store: Store) -> None:
+    """Of a git repo's folder exactly that folder's files are on disk, beside those of the whole."""
+    served.add("u/big", {"env.py": "outer\n", "envs/env.py": "inner\n", "envs/data": "d"})
+    repo = served.repo("model", "u/big")
+    assert repo
+    url = f"git+file://{repo.folder}"
+    git = GitRepo(f"file://{repo.folder}", cache=store.git)
+    roots = []
+    for ref, text in ((url, "outer\n"), (f"{url}#subdirectory=envs", "inner\n")):
+        source = fetch(resolve(parse(ref), git, store), git, store)
+        assert source.entry.read_text() == text
+        assert source == fetch(source.pin, git, store, offline=True)
+        roots.append(sorted(file.path for file in source.files))
+    assert roots == [["env.py", "envs/data", "envs/env.py"], ["data", "env.py"]]
