@@ -279,6 +279,15 @@ def test_a_lock_that_disagrees_is_explained(hub: ServedHub, here: Path) -> None:
     assert "envhub lock u/r" in caught.value.hint
 
 
+def test_a_mirror_may_answer_for_the_hub_that_was_locked(hub: ServedHub, here: Path) -> None:
+    """A lock made at another address of the same repo holds: the digest decides."""
+    hub.add("u/r", NESTED)
+    Client().lock(["u/r"])
+    path = here / "envhub.lock"
+    path.write_text(path.read_text().replace(hub.url, "https://hub.example"))
+    assert Client().resolve("u/r").hub == hub.url
+
+
 def test_an_edited_folder_no_longer_matches_its_lock(here: Path) -> None:
     """A folder is locked by its files."""
     repos.write(NESTED, here / "repo")
