@@ -195,7 +195,9 @@ class _H264:
 
         self._to_video = av.VideoFrame.from_ndarray
         self._container = av.open(str(path), "w", options={"movflags": "faststart"})
-        self._stream = self._container.add_stream("libx264", rate=fps, options={"crf": "23"})
+        # More than twice as fast as the default preset, for files of the same size.
+        options = {"crf": "23", "preset": "veryfast"}
+        self._stream = self._container.add_stream("libx264", rate=fps, options=options)
         self._stream.height, self._stream.width = size
         self._stream.pix_fmt = "yuv420p"
 

@@ -1,0 +1,67 @@
+"""Whose mistake an exception is: that of an env's author, or a bug of envhub's."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import envhub
+from envhub.cli.tracebacks import write_log
+from envhub.client import Client
+from envhub.errors import EnvExitError, EnvFailedError, EnvHubError
+from envhub.refs import parse
+
+
+@contextmanager
+def blaming(user: Client, ref: str) -> Iterator[None]:
+    """Tell what an env's code raises from what is a bug of envhub's.
+
+    Raises:
+        EnvFailedError: a file of the repo was running when the exception was raised.
+        EnvExitError: the env's code ended the program.
+    """
+    place = parse(ref)
+    folder = Path(place.location).expanduser().resolve()
+    roots = [user.store.root, *([folder] if place.kind == "local" else [])]
+    try:
+        yield
+    except SystemExit as stop:
+        raise EnvExitError(
+            f"the code of {ref} called sys.exit({stop.code!r})",
+            why="an env ends an episode by returning terminated or truncated",
+            hint="tell its author",
+        ) from stop
+    except Exception as error:
+        if isinstance(error, EnvHubError) or not _ran_in(error, roots):
+            raise
+        raise env_failed(error, ref) from error
+
+
+def env_failed(error: Exception, what: str) -> EnvHubError:
+    """The error for what strange code raised; one of ours is explained already."""
+    if isinstance(error, EnvHubError):
+        return error
+    return EnvFailedError(
+        f"{what} failed with an error of its own code",
+        why=where(error),
+        hint=f"the whole traceback, for its author: {write_log(error)}",
+    )
+
+
+def where(error: BaseException) -> str:
+    """An exception in one line, with the place that raised it."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    place = "".join(f" ({Path(frame.filename).name}:{frame.lineno})" for frame in last)
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def _ran_in(error: BaseException, roots: Sequence[Path]) -> bool:
+    files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+    ours = Path(envhub.__file__).parent
+    return any(
+        file.is_relative_to(root) and not file.is_relative_to(ours)
+        for file in files
+        for root in roots
+    )

@@ -1,0 +1,187 @@
+"""`envhub info`: what a ref is. Nothing of it is run, unless somebody consents."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from gymnasium import Space, spaces
+
+from envhub import tree
+from envhub.cli.blame import blaming, where
+from envhub.cli.look import Facts, Part, Table
+from envhub.cli.numbers import count, size_text
+from envhub.cli.options import (
+    client,
+    examples,
+    offline_option,
+    output_options,
+    ref_argument,
+    trust_option,
+)
+from envhub.cli.output import Output
+from envhub.cli.report import pin_data, task_name
+from envhub.client import Client
+from envhub.errors import CorruptSourceError, OfflineError, UntrustedError
+from envhub.fetch import fetch
+from envhub.hubs.base import Commit
+from envhub.pins import File, Pin
+
+CARD, REQUIREMENTS = "README.md", "requirements.txt"
+MOST_FILES = 20
+
+
+@click.command(
+    epilog=examples(
+        "envhub info ./examples/cartpole",
+        "envhub info ./examples/multitask --trust-remote-code",
+        "envhub info ./examples/cartpole --json",
+    )
+)
+@ref_argument
+@trust_option
+@offline_option
+@output_options
+@click.pass_obj
+def info(out: Output, /, ref: str, *, trust_remote_code: bool, offline: bool) -> None:
+    """Show what a ref is: pin, files, requirements, card, spaces.
+
+    Suites, tasks and spaces are known only by running the repo's code, which needs consent: with
+    --trust-remote-code, or remembered by `envhub trust add`.
+    """
+    user = client(out, offline=offline)
+    pin = user.resolve(ref)
+    files = _files(user, pin)
+    with _texts(user, pin, files, offline=offline) as folder:
+        card, requirements = _card(folder / CARD), _requirements(folder / REQUIREMENTS)
+    tasks, refusal = _tasks(user, pin, out, trust_remote_code=trust_remote_code)
+    data = {
+        **pin_data(pin),
+        "files": [{"path": file.path, "size": file.size, "oid": file.oid} for file in files],
+        "size": sum(file.size for file in files),
+        "requirements": requirements,
+        "card": card,
+        "tasks": tasks,
+    }
+    out.emit(data, *_parts(pin, files, data), brief=[pin.pinned_ref])
+    if refusal:
+        out.note(f"suites, tasks and spaces: {refusal}")
+
+
+def _files(user: Client, pin: Pin) -> Sequence[File]:
+    """The listing: the cache has it since the ref was resolved, unless it cannot be written."""
+    hub = user.hub(pin.ref)
+    known = None if hub.live else user.store.recall(hub.address, pin.ref)
+    if known and known.commit == pin.commit:
+        return known.files
+    return hub.files(pin.ref, Commit(pin.hub, pin.repo, pin.repo_type, pin.commit))
+
+
+@contextmanager
+def _texts(user: Client, pin: Pin, files: Sequence[File], *, offline: bool) -> Iterator[Path]:
+    """A folder with at least the files that are shown: the cache's, else only they are fetched."""
+    hub = user.hub(pin.ref)
+    wanted = [file for file in files if file.path in {CARD, REQUIREMENTS}]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            folder = fetch(pin, hub, user.store, offline=True).root
+        except OfflineError:
+            if offline:
+                wanted = []
+            commit = Commit(pin.hub, pin.repo, pin.repo_type, pin.commit)
+            hub.download(pin.ref, commit, wanted, folder, lambda _size: None)
+            _verify(pin, wanted, folder)
+        yield folder
+
+
+def _verify(pin: Pin, files: Sequence[File], folder: Path) -> None:
+    for file in files:
+        if tree.hash_file(folder / file.path, file.oid) != file.oid:
+            raise CorruptSourceError(f"the hub gave other bytes for {file.path} of {pin}")
+
+
+def _card(path: Path) -> dict[str, Any]:
+    """The front matter of a card: the YAML between its first two lines of three dashes."""
+    lines = path.read_text(encoding="utf-8-sig", errors="replace") if path.is_file() else ""
+    mark, _, rest = lines.partition("---\n")
+    if mark.strip() or "\n---" not in rest:
+        return {}
+    try:
+        found = yaml.safe_load(rest.partition("\n---")[0])
+    except yaml.YAMLError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _requirements(path: Path) -> list[str]:
+    lines = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    bare = (line.partition(" #")[0].strip() for line in lines.splitlines())
+    return [line for line in bare if line and not line.startswith("#")]
+
+
+def _tasks(
+    user: Client, pin: Pin, out: Output, *, trust_remote_code: bool
+) -> tuple[list[dict[str, Any]] | None, str]:
+    """Every task and its spaces, or `None` and the way to them if nobody consented."""
+    try:
+        user.allow(pin, trust_remote_code=trust_remote_code)
+    except UntrustedError:
+        return None, "say --trust-remote-code, since they are known only by running its code"
+    with (
+        out.warnings_shown(),
+        out.strangers(),
+        blaming(user, str(pin.ref)),
+        user.make_env(pin.ref, trust_remote_code=trust_remote_code) as envs,
+    ):
+        return [_task(task, env) for task, env in envs.flat()], ""
+
+
+def _task(task: tuple[str, str | int], env: Any) -> dict[str, Any]:
+    data: dict[str, Any] = {"suite": task[0], "task": task[1]}
+    try:
+        found = space_text(env.single_observation_space), space_text(env.single_action_space)
+    except Exception as error:  # noqa: BLE001 - one task that cannot be made must not hide the others
+        return {**data, "error": where(error)}
+    names = ("observation_space", "action_space")
+    return {**data, **dict(zip(names, found, strict=True)), "render_mode": env.render_mode}
+
+
+def space_text(space: Space[Any]) -> str:
+    """A space in one line; of bounds that differ per number, the outermost."""
+    match space:
+        case spaces.Box():
+            low, high = space.low.min(), space.high.max()
+            return f"Box({low:g}, {high:g}, {space.shape}, {space.dtype})"
+        case spaces.Dict():
+            members = ", ".join(f"{key}: {space_text(each)}" for key, each in space.items())
+            return f"Dict({members})"
+    return str(space)
+
+
+def _parts(pin: Pin, files: Sequence[File], data: dict[str, Any]) -> Iterator[Part]:
+    size = f"{count(len(files), 'file')}, {size_text(data['size'])}"
+    what = [("ref", pin.ref), ("hub", pin.hub), ("type", pin.repo_type), ("commit", pin.commit)]
+    yield Facts(str(pin.repo), [*what, ("digest", pin.digest), ("entry", pin.path), ("size", size)])
+    rows = [(f.path, size_text(f.size), "LFS" if f.is_lfs else "git") for f in files[:MOST_FILES]]
+    if len(files) > MOST_FILES:
+        rows.append((f"… {len(files) - MOST_FILES} more", "", ""))
+    yield Table(("file", "size", "kept in"), rows, right=("size",))
+    card = [(str(key), _line(value)) for key, value in data["card"].items()]
+    yield Facts("", [("requires", "\n".join(data["requirements"])), *card])
+    if data["tasks"] is not None:
+        names = ("observation_space", "action_space")
+        rows = [
+            (task_name(task["suite"], task["task"]), *(task.get(n) or task["error"] for n in names))
+            for task in data["tasks"]
+        ]
+        yield Table(("task", "observation space", "action space"), rows)
+
+
+def _line(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,105 @@
+"""`envhub lock`, `sync` and `fetch`: what refs mean, written down, and have it here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from envhub.cli.look import Table
+from envhub.cli.numbers import count, size_text
+from envhub.cli.options import (
+    client,
+    examples,
+    offline_option,
+    output_options,
+    refs_argument,
+)
+from envhub.cli.output import Output
+from envhub.cli.report import pin_data
+from envhub.errors import LockError
+from envhub.fetch import Source
+from envhub.lockfile import NAME, Lock
+from envhub.pins import Pin
+
+
+@click.command(
+    epilog=examples(
+        "envhub lock ./examples/cartpole ./examples/pusht",
+        "envhub lock",
+    )
+)
+@click.argument("refs", metavar="[REF]...", nargs=-1)
+@output_options
+@click.pass_obj
+def lock(out: Output, /, refs: Sequence[str]) -> None:
+    """Write what refs mean now into envhub.lock.
+
+    Without a REF, all that it has are looked up anew.
+    """
+    user = client(out)
+    path = user.lock_path or Path.cwd() / NAME
+    before = Lock.read(path) if path.is_file() else Lock()
+    if not refs and not before.pins:
+        raise LockError("there is nothing to lock", hint="envhub lock owner/name")
+    asked = refs or [str(pin.ref) for pin in before.pins]
+    after = user.lock(asked, path)
+    changes = {str(pin.ref): _change(before, pin) for pin in after.pins}
+    rows = [(str(pin.ref), pin.version[:19], changes[str(pin.ref)]) for pin in after.pins]
+    data = [{**pin_data(pin), "change": changes[str(pin.ref)]} for pin in after.pins]
+    out.emit(
+        {"lock": str(path), "pins": data},
+        Table(("ref", "pinned to", "change"), rows),
+        f"{path} has {count(len(rows), 'pin')}",
+        brief=[pin.pinned_ref for pin in after.pins],
+    )
+
+
+@click.command(epilog=examples("envhub sync", "envhub sync --json"))
+@output_options
+@click.pass_obj
+def sync(out: Output, /) -> None:
+    """Download everything that envhub.lock has."""
+    _show(out, client(out).sync())
+
+
+@click.command(
+    epilog=examples("envhub fetch ./examples/cartpole", "envhub fetch -q ./examples/cartpole")
+)
+@refs_argument
+@offline_option
+@output_options
+@click.pass_obj
+def fetch(out: Output, /, refs: Sequence[str], *, offline: bool) -> None:
+    """Download refs into the cache, to read them or to load them offline.
+
+    Nothing of them is run or installed.
+    """
+    user = client(out, offline=offline)
+    _show(out, [user.fetch(user.resolve(ref)) for ref in refs])
+
+
+def _show(out: Output, sources: Sequence[Source]) -> None:
+    rows = [
+        (
+            str(source.pin.ref),
+            source.pin.version[:19],
+            str(len(source.files)),
+            size_text(sum(file.size for file in source.files)),
+            str(source.root),
+        )
+        for source in sources
+    ]
+    out.emit(
+        [{**pin_data(source.pin), "folder": str(source.root)} for source in sources],
+        Table(("ref", "version", "files", "size", "folder"), rows, right=("files", "size")),
+        brief=[source.root for source in sources],
+    )
+
+
+def _change(before: Lock, pin: Pin) -> str:
+    held = before.find(pin.ref)
+    if held is None:
+        return "new"
+    return "same" if held == pin else f"was {held.version[:19]}"

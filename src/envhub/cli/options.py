@@ -1,0 +1,66 @@
+"""The options and arguments that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import click
+
+from envhub.cli.output import Output
+from envhub.client import Client
+from envhub.settings import Settings
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def output_options(function: _F) -> _F:
+    """`--json` and `--quiet`; `Output.for_args` has read them before click does."""
+    for names, text in (
+        (["-q", "--quiet"], "Print the bare essential."),
+        (["--json"], "Print JSON, for programs."),
+    ):
+        function = click.option(*names, is_flag=True, expose_value=False, help=text)(function)
+    return function
+
+
+ref_argument = click.argument("ref", metavar="REF")
+refs_argument = click.argument("refs", metavar="REF...", nargs=-1, required=True)
+trust_option = click.option(
+    "--trust-remote-code",
+    is_flag=True,
+    help="Consent to run the repo's code, this once.",
+)
+offline_option = click.option(
+    "--offline", is_flag=True, help="Open no socket; the cache must have it all."
+)
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+
+def client(out: Output, *, offline: bool = False, locked: bool = False) -> Client:
+    """A client with the settings of the environment variables and of these options."""
+    settings = Settings.from_environ()
+    quiet = replace(settings, progress=out.shows_progress)
+    return Client(quiet, offline=offline or None, locked=locked)
+
+
+def examples(*lines: str) -> str:
+    """The end of a help text."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def confirm(out: Output, question: str, *, yes: bool) -> None:
+    """Ask before something is gone for good; `yes` is the answer if nobody can be asked.
+
+    Raises:
+        click.UsageError: nobody can be asked.
+        click.ClickException: the answer is no.
+    """
+    if yes:
+        return
+    if out.mode != "human" or not sys.stdin.isatty():
+        raise click.UsageError(f"{question} Nobody can be asked here, so say -y")
+    if not click.confirm(question, err=True):
+        raise click.ClickException("as you said, nothing was done")
