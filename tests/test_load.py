@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,11 +15,10 @@ from types import ModuleType
 import pytest
 
 from envhub.testing.repos import Repo, write
-from envhub.worker import contain, files, load, repos
+from envhub.worker import contain, files, load, package, repos, syntax
 from envhub.worker.faults import Fault
 
-WORKER = Path(repos.__file__).parent
-OWN = ("faults", "files", "repos", "standins", "contain", "collect", "load", "call", "wrap")
+WORKER = sorted(Path(repos.__file__).parent.glob("*.py"))
 
 Loader = Callable[..., ModuleType]
 
@@ -250,7 +250,113 @@ def test_faults(opened: Callable[..., repos.Repo], repo: Repo, code: str, messag
     fault = caught.value
     assert fault.code == code
     text = " ".join((fault.what, fault.why, fault.hint))
-    assert ast.literal_eval(repr(text))
-    import re
-
     assert re.search(message, text, re.DOTALL), text
+
+
+NEWER = {
+    "lazy import json": (3, 15),
+    "try: pass\nexcept A, B: pass": (3, 14),
+    "x = t'{y}'": (3, 14),
+    "def f[T = int](): ...": (3, 13),
+    "class A[T]: ...": (3, 12),
+    "async def f[T](x: T): ...": (3, 12),
+    "type X = int": (3, 12),
+    "x = f'{y['a']}'": (3, 12),
+    "try: pass\nexcept* E: pass": (3, 11),
+    "x[*y]": (3, 11),
+    "match x:\n case 1: pass": (3, 10),
+    "with (\n a as b,\n c as d): pass": (3, 9),
+    "@a[0].b\ndef f(): ...": (3, 9),
+}
+
+
+@pytest.mark.parametrize(("source", "version"), NEWER.items(), ids=NEWER)
+def test_newer_syntax(
+    monkeypatch: pytest.MonkeyPatch, source: str, version: tuple[int, int]
+) -> None:
+    """The line that an older Python stumbles over tells which one it needs; none, if this is it."""
+    line = source.splitlines()[-1 if "except" in source else 0]
+    error = SyntaxError("invalid syntax", ("env.py", 1, 1, line))
+    monkeypatch.setattr(sys, "version_info", (version[0], version[1] - 1, 0))
+    assert syntax.needed_python(error) == version
+    monkeypatch.setattr(sys, "version_info", (*version, 0))
+    assert syntax.needed_python(error) is None
+
+
+@pytest.mark.parametrize("line", ["def f(:", "x = = 1", "class A(B):", "f'{x}'", "print 'x'", ""])
+def test_syntax_that_no_python_has(line: str) -> None:
+    """Plain mistakes are no question of the version."""
+    assert syntax.needed_python(SyntaxError("invalid syntax", ("env.py", 1, 1, line))) is None
+
+
+def test_newer_syntax_in_a_repo(opened: Callable[..., repos.Repo]) -> None:
+    """A file that needs a newer Python says which, and where."""
+    with pytest.raises(
+        Fault, match=r"h\.py:1 needs Python ≥ 3\.15, and this is Python 3"
+    ) as caught:
+        load.entry(opened({"env.py": "import h", "h.py": "lazy import json"}))
+    assert caught.value.code == "python-version"
+
+
+@pytest.mark.parametrize("path", WORKER, ids=lambda path: path.name)
+def test_sealed_files_are_old_python(path: Path) -> None:
+    """The files that run under the env's own interpreter parse in Python 3.8."""
+    assert ast.parse(path.read_text(), feature_version=(3, 8))
+
+
+def test_a_venv_inside_the_folder_is_not_of_the_repo(
+    loaded: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a project folder with a `.venv`, what is installed there stays what it is."""
+    packages = write(
+        {"installed_x.py": "X = 1", "assets/__init__.py": "X = 2"}, tmp_path / "tree/.venv"
+    )
+    monkeypatch.syspath_prepend(str(packages))
+    module = loaded(
+        {
+            "env.py": "import installed_x\nimport importlib\n"
+            "X = importlib.import_module('installed_x')\nimport assets\nA = assets.X",
+            "assets/mesh.stl": "",
+        }
+    )
+    assert module.X is sys.modules.pop("installed_x")
+    assert module.A == sys.modules.pop("assets").X == 2
+    assert str(packages) in sys.path
+
+
+def test_extension_modules(opened: Callable[..., repos.Repo]) -> None:
+    """A compiled sibling is found as a module of the private package."""
+    suffix = files.SUFFIXES[1]
+    repo = opened({"env.py": "", f"fast{suffix}": b""})
+    name = repo.resolve("fast")
+    assert name == f"{repo.package}.fast"
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.origin == str(Path(repo.place.root) / f"fast{suffix}")
+
+
+def test_unknown_package() -> None:
+    """A private name whose repo was never opened is an ordinary missing module."""
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module(repos.PREFIX + "r_nobody_0.env")
+
+
+def test_path_entries_of_every_kind(loaded: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what the repo put on `sys.path` and is its own goes, as often as it is there."""
+    monkeypatch.setattr(sys, "path", [*sys.path, "", "/nowhere"])
+    before = list(sys.path)
+    text = (
+        "import sys\nfrom pathlib import Path\nhere = Path(__file__).parent\n"
+        "sys.path[:0] = [str(here), str(here), str(here / 'lib'), '/elsewhere']\nimport h\nX = h.X"
+    )
+    assert loaded({"env.py": text, "lib/h.py": "X = 1"}).X == 1
+    assert sys.path == ["/elsewhere", *before]
+
+
+def test_standard_library_of_old_pythons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Python does not list its own modules, its folders do."""
+    names = frozenset(sys.stdlib_module_names)
+    monkeypatch.delattr(sys, "stdlib_module_names")
+    found = package._list_standard()
+    assert {"os", "sys", "json", "math", "queue", "_socket"} <= found & names
+    assert "numpy" not in found

@@ -104,4 +104,5 @@ def _refused(
 def _takes_what(make_env: Callable[..., Any], signature: inspect.Signature) -> str:
     code = getattr(inspect.unwrap(make_env), "__code__", None)
     where = f" ({os.path.basename(code.co_filename)}:{code.co_firstlineno})" if code else ""
-    return f"it is make_env{signature}{where}"
+    plain = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    return f"it is make_env{inspect.Signature(plain)}{where}"

@@ -175,7 +175,6 @@ class Collected:
         real = type(self).__dict__["real"]
         bound = _signature(real).bind(None, *args, **kwargs)
         arguments = {name: bound.arguments[name] for name in list(bound.arguments)[1:]}
-        arguments.update(arguments.pop("kwargs", {}))
         found = Recipe(_thread.stack[-1], real, arguments)
         self.__dict__.update(_recipe=found, num_envs=len(found.env_fns))
 

@@ -7,6 +7,7 @@ it registered stay there for `gymnasium.make`.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 from collections import Counter
@@ -14,10 +15,19 @@ from typing import Any, Iterable, Iterator, List
 
 from gymnasium.envs import registration
 
-from . import files, repos
+from . import package, repos
 
 LOCK = threading.RLock()
 """Held while a repo is loaded or called, and while its ids are in the place of others'."""
+
+
+def _renew_lock() -> None:
+    # In a forked child another thread's lock would never be released.
+    globals()["LOCK"] = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @contextlib.contextmanager
@@ -95,8 +105,8 @@ def _make_private(repo: repos.Repo, spec: Any) -> None:
 def _sweep_paths(repo: repos.Repo, before: Iterable[str]) -> None:
     added = Counter(sys.path) - Counter(before)
     for entry in added.elements():
-        path = repos.real(entry)
-        if files.is_below(path, repo.place.root):
+        path = package.real(entry)
+        if repo.owns(path):
             sys.path.remove(entry)
             repo.keep_path(path)
 
@@ -108,5 +118,5 @@ def _sweep_modules(repo: repos.Repo, before: Iterable[str]) -> None:
             continue
         if getattr(module, "__name__", "").startswith(repos.PREFIX):
             del sys.modules[name]
-        elif files.is_below(getattr(module, "__file__", None) or "", repo.place.root):
+        elif repo.owns(getattr(module, "__file__", None) or ""):
             repo.modules[name] = sys.modules.pop(name)

@@ -56,9 +56,9 @@ def is_package(file: str) -> bool:
     return os.path.basename(file) == INIT or os.path.isdir(file)
 
 
-def is_below(path: str, root: str) -> bool:
-    """Whether an absolute path is `root` or inside it."""
-    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
+def is_below(path: str, root: str, *, strictly: bool = False) -> bool:
+    """Whether an absolute path is inside `root`, or is `root` itself."""
+    return path.startswith(root.rstrip(os.sep) + os.sep) or (path == root and not strictly)
 
 
 def _without_suffix(name: str) -> str:

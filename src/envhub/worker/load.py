@@ -12,7 +12,7 @@ import traceback
 from types import ModuleType
 from typing import Any, Callable, Iterator, List
 
-from . import contain, files, repos, syntax
+from . import contain, files, package, repos, syntax
 from .faults import Fault
 
 FACTORY = "make_env"
@@ -95,8 +95,8 @@ def _missing(repo: repos.Repo, name: str, error: BaseException) -> Fault:
     where = _where(repo, error) or repo.place.entry
     if name.startswith(repos.PREFIX):
         return _missing_sibling(repo, name[len(repo.package) + 1 :], where)
-    if name.startswith(repos.STAND_IN):
-        name = repos.LEROBOT + name[len(repos.STAND_IN) :]
+    if name.startswith(package.STAND_IN):
+        name = package.LEROBOT + name[len(package.STAND_IN) :]
     top = name.partition(".")[0]
     lines = requirements(repo.place.root)
     listed = f"{REQUIREMENTS} of {repo.place.repo} lists {', '.join(lines)}"

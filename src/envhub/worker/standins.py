@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 
 if TYPE_CHECKING:
-    from .repos import Repo
+    from .package import Repo
 
 LIBRARY = "huggingface_hub"
 
@@ -44,7 +44,7 @@ def stand_in(repo: Repo, module: Any) -> Any:
     if name != "importlib" and name.partition(".")[0] != LIBRARY:
         return module
     if name not in repo.views:
-        replaced = _dynamic(repo) if name == "importlib" else _downloads(repo, module)
+        replaced = _dynamic(repo) if name == "importlib" else _pinned(repo, module)
         repo.views[name] = StandIn(repo, module, replaced)
     return repo.views[name]
 
@@ -58,27 +58,36 @@ def _dynamic(repo: Repo) -> Dict[str, Any]:
     return {"import_module": import_module}
 
 
-def _downloads(repo: Repo, module: ModuleType) -> Dict[str, Any]:
+def _pinned(repo: Repo, module: ModuleType) -> Dict[str, Any]:
     """The names of a module of the library that are replaced for `repo`."""
     library = sys.modules[LIBRARY]
-    pinned: Dict[str, Callable[..., str]] = {
-        "hf_hub_download": _file,
-        "snapshot_download": _snapshot,
-    }
-    replaced: Dict[str, Any] = {
-        name: _pinned(repo, own, getattr(library, name)) for name, own in pinned.items()
-    }
-    methods = {
-        name: _pinned_method(repo, own, getattr(library.HfApi, name))
-        for name, own in pinned.items()
-    }
-    replaced["HfApi"] = type("HfApi", (library.HfApi,), methods)
-    present = vars(module)
-    return {
-        name: value
-        for name, value in replaced.items()
-        if name in present or module.__name__ == LIBRARY
-    }
+    functions = {name: _function(repo, name, getattr(library, name)) for name in _CALLS}
+    methods = {name: _method(repo, name, getattr(library.HfApi, name)) for name in _CALLS}
+    replaced = {**functions, "HfApi": type("HfApi", (library.HfApi,), methods)}
+    if module is library:
+        return replaced
+    return {name: value for name, value in replaced.items() if name in vars(module)}
+
+
+def _function(repo: Repo, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def call(repo_id: str, *args: Any, **options: Any) -> Any:
+        if not _is_own(repo, repo_id, options):
+            return real(repo_id, *args, **options)
+        if name in _FROM_DISK:
+            return _FROM_DISK[name](repo, *args, **options)
+        pin = {"repo_type": repo.place.repo_type, "revision": repo.place.version}
+        return real(repo_id, *args, **{**options, **pin})
+
+    return call
+
+
+def _method(repo: Repo, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def call(self: Any, repo_id: str, *args: Any, **options: Any) -> Any:
+        return _function(repo, name, functools.partial(real, self))(repo_id, *args, **options)
+
+    return call
 
 
 def _is_own(repo: Repo, repo_id: str, options: Dict[str, Any]) -> bool:
@@ -89,24 +98,6 @@ def _is_own(repo: Repo, repo_id: str, options: Dict[str, Any]) -> bool:
         and options.get("revision") in (None, place.version)
         and options.get("repo_type") in (None, place.repo_type)
     )
-
-
-def _pinned(repo: Repo, own: Callable[..., str], real: Callable[..., Any]) -> Callable[..., Any]:
-    def download(repo_id: str, *args: Any, **options: Any) -> Any:
-        if _is_own(repo, repo_id, options):
-            return own(repo, *args, **options)
-        return real(repo_id, *args, **options)
-
-    return download
-
-
-def _pinned_method(
-    repo: Repo, own: Callable[..., str], real: Callable[..., Any]
-) -> Callable[..., Any]:
-    def download(self: Any, repo_id: str, *args: Any, **options: Any) -> Any:
-        return _pinned(repo, own, functools.partial(real, self))(repo_id, *args, **options)
-
-    return download
 
 
 def _file(
@@ -138,3 +129,10 @@ def _snapshot(repo: Repo, *, local_dir: Any = None, **_options: Any) -> str:
         return repo.place.root
     shutil.copytree(repo.place.root, local_dir, dirs_exist_ok=True)
     return str(local_dir)
+
+
+_FROM_DISK: Dict[str, Callable[..., str]] = {
+    "hf_hub_download": _file,
+    "snapshot_download": _snapshot,
+}
+_CALLS = (*_FROM_DISK, "file_exists", "list_repo_files", "list_repo_tree", "repo_info")
