@@ -18,6 +18,7 @@ from typing import Any, Literal, TextIO
 
 from envhub.cli import look_plain
 from envhub.cli.look import Part, Problem
+from envhub.errors import RefMovedWarning
 
 Mode = Literal["human", "json", "quiet"]
 
@@ -98,6 +99,7 @@ class Output:
             self.problem(Problem(category.__name__, what, why.strip(), hint, kind="warning"))
 
         with warnings.catch_warnings():
+            warnings.simplefilter("always", RefMovedWarning)
             warnings.showwarning = show  # type: ignore[assignment]  # the rest of it in *_where
             yield
 
