@@ -29,7 +29,7 @@ from envhub.testing import ServedHub
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
-PAGE = CHECKOUT.parent / "shared" / "facts" / "envhub-page.txt"
+PAGE = CHECKOUT.parent / "shared" / "facts" / "envhub-page.md"
 BLOCKS: list[tuple[str, str]] = re.findall(
     r"```python (.*?)\n(.*?)```", (HERE / "page.txt").read_text(), re.DOTALL
 )
