@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +141,42 @@ def test_lock_example(tmp_path: Path) -> None:
     lock = Lock.read(path)
     lock.write(path)
     assert path.read_text().partition("\n\n")[2] == toml("lock.md")
+
+
+def typed() -> list[str]:
+    """The commands in the pages' blocks, as one would type them."""
+    blocks = re.findall(
+        r"^```(?:console|bash)\n(.*?)^```", "\n".join(map(read, PAGES)), re.DOTALL | re.MULTILINE
+    )
+    lines = [line.removeprefix("$ ").partition("  #")[0] for line in "".join(blocks).splitlines()]
+    parts = {part.strip() for line in lines for part in line.split("&&")}
+    return sorted(part for part in parts if part.startswith("envhub "))
+
+
+def read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("line", typed())
+def test_typed_commands_work(line: str) -> None:
+    """The command line takes every command that a page shows, with its options."""
+    _, *words = shlex.split(line)
+    command: click.Command = main
+    while isinstance(command, click.Group):
+        found = command.get_command(click.Context(command), words.pop(0))
+        assert found is not None
+        command = found
+    command.make_context("envhub", words)
+
+
+def test_named_commands_exist() -> None:
+    """A command that is named in a text exists."""
+    names = {
+        re.sub(r"( [^a-z].*| -.*)$", "", f"envhub {span}")
+        for page in PAGES
+        for span in re.findall(r"`envhub ([a-z][^`]*)`", read(page))
+    }
+    assert names - {path for path, _ in COMMANDS} == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
