@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -15,6 +16,7 @@ from envhub import errors, proc
 from envhub.cli import main
 from envhub.lockfile import Lock
 from envhub.settings import VARIABLES, Variable
+from envhub.testing import ServedHub
 from envhub.trust import Policy, Rules
 
 ROOT = Path(__file__).parents[1]
@@ -141,6 +143,14 @@ def test_lock_example(tmp_path: Path) -> None:
     lock = Lock.read(path)
     lock.write(path)
     assert path.read_text().partition("\n\n")[2] == toml("lock.md")
+
+
+def test_testing_example(hub: ServedHub) -> None:
+    """The test that docs/testing.md shows passes."""
+    code = read(DOCS / "testing.md").partition("```python\n")[2].partition("```")[0]
+    names: dict[str, Any] = {}
+    exec(code, names)
+    names["test_loads_the_release"](hub)
 
 
 def typed() -> list[str]:
