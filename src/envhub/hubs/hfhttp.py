@@ -1,19 +1,19 @@
 """HTTP with a hub that speaks the Hugging Face protocol, and what its errors mean.
 
 The connections, the headers and the first reading of an error are `huggingface_hub`'s. Imported
-late by `huggingface`, since httpx2 takes longer to load than all of envhub.
+late by `huggingface`, since its HTTP library takes longer to load than all of envhub.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
-from typing import BinaryIO, Literal, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeVar
 from urllib.parse import urlsplit
 
-import httpx2
 import msgspec
 from huggingface_hub import errors as hf
 from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported lazily
@@ -34,6 +34,12 @@ from envhub.errors import (
     RevisionNotFoundError,
 )
 from envhub.hubs.base import Progress
+
+if TYPE_CHECKING:
+    import httpx2 as httpx
+else:
+    # huggingface_hub has httpx2 since its version 2, and httpx before, which LeRobot 0.6 needs.
+    httpx = importlib.import_module(hf.HfHubHTTPError.__mro__[1].__module__.partition(".")[0])
 
 T = TypeVar("T")
 
@@ -133,7 +139,7 @@ class Download:
             with meanings(self.place):
                 try:
                     self._stream(target, progress, stop)
-                except (httpx2.TransportError, EOFError):
+                except (httpx.TransportError, EOFError):
                     if target.tell() <= have:  # it brought nothing: no use in asking again
                         raise
 
@@ -141,7 +147,7 @@ class Download:
         have = target.tell()
         part = {"range": f"bytes={have}-"} if have else {}
         with open_reply("GET", self.url, {**self.headers, **part}, self.timeout) as reply:
-            if have and reply.status_code != httpx2.codes.PARTIAL_CONTENT:
+            if have and reply.status_code != httpx.codes.PARTIAL_CONTENT:
                 target.seek(0)
                 target.truncate()
                 progress(-have)
@@ -163,7 +169,7 @@ def open_reply(
     headers: Mapping[str, str],
     timeout: float,
     body: bytes | None = None,
-) -> Iterator[httpx2.Response]:
+) -> Iterator[httpx.Response]:
     """Open a reply that is no error; a hub that asks to slow down is asked again when it wants."""
     stream = http_stream_backoff(
         method,
@@ -182,7 +188,7 @@ def open_reply(
 
 @contextmanager
 def meanings(place: Place) -> Iterator[None]:
-    """Turn every error of huggingface_hub, httpx2 and msgspec into one of ours.
+    """Turn every error of huggingface_hub, its HTTP library and msgspec into one of ours.
 
     An `OSError` with a number is the disk's, not the hub's: it passes.
     """
@@ -271,14 +277,14 @@ _MEANINGS: tuple[tuple[type[Exception], Callable[[Place, Exception], EnvHubError
     (hf.DisabledRepoError, _disabled),
     (hf.OfflineModeIsEnabled, _offline),
     (hf.HfHubHTTPError, _status),
-    (httpx2.TooManyRedirects, _nonsense),
-    (httpx2.DecodingError, _nonsense),
-    (httpx2.UnsupportedProtocol, _nonsense),
-    (httpx2.HTTPError, _unreachable),
+    (httpx.TooManyRedirects, _nonsense),
+    (httpx.DecodingError, _nonsense),
+    (httpx.UnsupportedProtocol, _nonsense),
+    (httpx.HTTPError, _unreachable),
     (EOFError, _unreachable),
-    (httpx2.InvalidURL, _nonsense),
-    (httpx2.CookieConflict, _nonsense),
-    (httpx2.StreamError, _nonsense),
+    (httpx.InvalidURL, _nonsense),
+    (httpx.CookieConflict, _nonsense),
+    (httpx.StreamError, _nonsense),
     (msgspec.MsgspecError, _nonsense),
     (ValueError, _nonsense),
     (OSError, _nonsense),
