@@ -43,7 +43,7 @@ def ls(out: Output, /) -> None:
     )
 
 
-@cache.command(epilog=examples("envhub cache rm you/env", "envhub cache rm --all -y"))
+@cache.command(epilog=examples("envhub cache rm you/env -y", "envhub cache rm --all -y"))
 @names_argument
 @click.option("--all", "everything", is_flag=True, help="All that the cache has.")
 @yes_option

@@ -72,9 +72,9 @@ def sync(out: Output, /) -> None:
 @output_options
 @click.pass_obj
 def fetch(out: Output, /, refs: Sequence[str], *, offline: bool) -> None:
-    """Download refs into the cache, to read them or to load them offline.
+    """Download refs into the cache, to load them offline.
 
-    Nothing of them is run or installed.
+    Nothing of them is run or installed, so it is also the way to read them first.
     """
     user = client(out, offline=offline)
     _show(out, [user.fetch(user.resolve(ref)) for ref in refs])
