@@ -116,6 +116,14 @@ class TestResolve:
         dated = hub.add("user/repo", {"env.py": "dated\n"}, branch="20261122")
         assert dated == GitRepo(url, cache=tmp_path / "git").resolve(at("20261122")).id
 
+    def test_ambiguous_abbreviation_lists_the_commits(self, tmp_path: Path) -> None:
+        """Several tips that begin alike are all named, none is chosen."""
+        repo = GitRepo("https://host.example/x", cache=tmp_path)
+        tips = {f"refs/heads/{end}": "abcdef1" + end * 33 for end in "01"}
+        with pytest.raises(RevisionNotFoundError, match="several commits") as caught:
+            repo._find_abbreviated("abcdef1", tips)
+        assert all(commit in caught.value.hint for commit in tips.values())
+
     @pytest.mark.parametrize("revision", ["a" * 40, "abcdef12", "v1.1", "HEAD~1", "refs/heads/no"])
     def test_unknown_revision_lists_near_names(
         self, url: str, commits: list[str], tmp_path: Path, revision: str

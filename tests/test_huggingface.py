@@ -130,6 +130,17 @@ class TestResolve:
             HuggingFaceHub(url).resolve(parse("models/user/repo@abcdef1"))
         assert all(commit in caught.value.hint for commit in ids)
 
+    def test_search_of_an_endless_history_ends(
+        self, hub: ServedHub, commit: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After the newest commits an abbreviated one is refused."""
+        hub.add("user/repo", {"env.py": "newer\n"}, branch="main")
+        old = client(hub)._history(Commit("", "user/repo", "model", None), parse("user/repo"))
+        assert len(list(old)) > 3
+        monkeypatch.setattr("envhub.hubs.huggingface._MAX_HISTORY", 1)
+        with pytest.raises(RevisionNotFoundError, match="begins like that"):
+            client(hub).resolve(parse(f"user/repo@{hub.add('user/x', {'a': ''})[:12]}"))
+
     @pytest.mark.parametrize(
         ("typed", "near"), [("v1.1", "v1.0"), ("mian", "main"), ("xyz", "main")]
     )
@@ -247,7 +258,8 @@ class TestTrouble:
         assert len(hub.requests) == 1
 
     def test_nobody_listening(self) -> None:
-        """The address is in the message."""
+        """The address is in the message, and in the hub's `repr`."""
+        assert "http://127.0.0.1:9" in repr(HuggingFaceHub("http://127.0.0.1:9/"))
         with pytest.raises(HubUnreachableError, match=r"http://127\.0\.0\.1:9"):
             HuggingFaceHub("http://127.0.0.1:9").resolve(parse("user/repo"))
 

@@ -172,6 +172,13 @@ class TestServer:
         assert asked[-1].token is None
         assert asked[-2].token == "Basic bWU6c2VjcmV0"
 
+    @pytest.mark.parametrize("status", [403, 500])
+    def test_server_that_refuses(self, tmp_path: Path, status: int) -> None:
+        """Only a 401 asks for a login."""
+        wanted = Wanted(Pointer(OID, 5), tmp_path / "x")
+        with serve(lambda _: Reply(status)) as url, pytest.raises(HubError, match=str(status)):
+            download(Remote.parse(f"{url}/user/repo"), [wanted], lambda _: None)
+
     @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"objects": [{"actions": {}}]}'])
     def test_answer_that_is_none(self, tmp_path: Path, body: bytes) -> None:
         """A server without LFS is told as such."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
 import sys
-from multiprocessing import shared_memory
+import time
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from huggingface_hub import constants, get_token
@@ -59,7 +62,7 @@ LEAKY = {
         from multiprocessing import shared_memory
         def test():
             left = shared_memory.SharedMemory(create=True, size=10)
-            left.close()
+            left.close()  # the resource tracker removes it when this pytest ends
     """,
 }
 
@@ -73,6 +76,18 @@ def run(pytester: pytest.Pytester, source: str, ini: str = INI) -> pytest.RunRes
     return pytester.runpytest_subprocess("--disable-plugin-autoload", *options)
 
 
+class NamedMemory:
+    """A file in /dev/shm for as long as the block runs."""
+
+    def __enter__(self) -> str:
+        self.file = Path(f"/dev/shm/envhub-{uuid4().hex}")
+        self.file.write_bytes(b"x")
+        return self.file.name
+
+    def __exit__(self, *_: object) -> None:
+        self.file.unlink()
+
+
 class TestLeaks:
     @pytest.mark.parametrize("source", LEAKY.values(), ids=LEAKY)
     def test_what_is_left_behind_fails_the_test(
@@ -82,9 +97,6 @@ class TestLeaks:
         result = run(pytester, source)
         result.assert_outcomes(passed=1, errors=1)
         result.stdout.fnmatch_lines(["*the test left behind:*"])
-        for name in os.listdir("/dev/shm"):  # noqa: PTH208 - a name is all that is needed
-            if name.startswith("psm_"):
-                shared_memory.SharedMemory(name=name).unlink()
 
     def test_marker_allows_it(self, pytester: pytest.Pytester) -> None:
         """With a reason, for libraries that keep a server of their own."""
@@ -159,6 +171,31 @@ class TestLeaks:
                 process.join()
         """,
         ).assert_outcomes(passed=1)
+
+    def test_each_leak_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With what is known of it; what can be killed is killed."""
+        monkeypatch.setattr(leaks, "_PATIENCE", 0.1)
+        before = leaks.take()
+        with subprocess.Popen(["sleep", "60"]) as process, socket.socket(), NamedMemory() as name:
+            found = leaks.wait_for_leaks(before, "ENVHUB_TEST=nobody")
+            assert process.wait() == -signal.SIGKILL
+        assert f"process {process.pid}: sleep 60" in found
+        assert any(line.startswith("socket:") for line in found)
+        assert any(name in line for line in found)
+
+    def test_segment_that_another_program_uses_is_its_own(self, tmp_path: Path) -> None:
+        """The machine may run more than one pytest."""
+        code = (
+            "import mmap, sys; f = open(sys.argv[1], 'r+'); m = mmap.mmap(f.fileno(), 0); input()"
+        )
+        before = leaks.take()
+        with NamedMemory() as name, proc.talk([sys.executable, "-c", code, f"/dev/shm/{name}"]):
+            assert name in leaks.take().segments - before.segments
+            deadline = time.monotonic() + 30
+            while not leaks._is_used_elsewhere(name) and time.monotonic() < deadline:
+                time.sleep(0.01)  # until the other Python is up
+            assert leaks._is_used_elsewhere(name)
+        assert not leaks._is_used_elsewhere(name)
 
     def test_nothing_new_is_nothing(self) -> None:
         """Looking around is no leak itself; what others do meanwhile is theirs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Event
@@ -93,16 +94,13 @@ class HuggingFaceHub:
             HubUnreachableError: no answer.
             HubError: an answer that is none.
         """
-        types = (ref.repo_type,) if ref.repo_type else _TYPES
-        for repo_type in types:
+        *others, last = (ref.repo_type,) if ref.repo_type else _TYPES
+        for repo_type in others:
             try:
-                found = self._resolve_as(repo_type, ref)
+                return self._resolve_as(repo_type, ref)
             except RepoNotFoundError:
-                if repo_type == types[-1]:
-                    raise
-            else:
-                return Commit(self.address, ref.location, repo_type, found)
-        raise AssertionError("unreachable: the last type returns or raises")
+                continue
+        return self._resolve_as(last, ref)
 
     def files(self, ref: Ref, commit: Commit) -> tuple[File, ...]:
         """All files of a commit, by one listing.
@@ -154,18 +152,17 @@ class HuggingFaceHub:
         page = f"{self.address}{_site(commit)}"
         return Place(self.address, commit.repo, page, ref.revision or "")
 
-    def _resolve_as(self, repo_type: RepoType, ref: Ref) -> str:
+    def _resolve_as(self, repo_type: RepoType, ref: Ref) -> Commit:
         repo = Commit(self.address, ref.location, repo_type, None)
         short = ref.revision and _ABBREVIATED.fullmatch(ref.revision)
-        if short and (found := self._find_abbreviated(repo, ref)):
-            return found
+        found = self._find_abbreviated(repo, ref) if short else None
         try:
-            found = self._ask_commit(repo, ref)
+            found = found or self._ask_commit(repo, ref)
         except RevisionNotFoundError as error:
             raise self._with_hint(repo, ref, error) from error
         if not _COMMIT.fullmatch(found) or (ref.is_pinned and found != ref.revision):
             raise HubError(f"{self.address} answered {found!r} when asked for {ref}")
-        return found
+        return replace(repo, id=found)
 
     def _ask_commit(self, repo: Commit, ref: Ref) -> str:
         revision = f"/revision/{quote(ref.revision, safe='')}" if ref.revision else ""

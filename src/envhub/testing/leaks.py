@@ -150,10 +150,6 @@ def _links() -> Iterator[str]:
 
 def _words(pid: int) -> str:
     with suppress(OSError):
-        return (
-            (_PROC / str(pid) / "cmdline")
-            .read_bytes()
-            .replace(b"\0", b" ")
-            .decode(errors="replace")
-        )
+        line = (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ")
+        return line.decode(errors="replace").strip()
     return "?"
