@@ -24,3 +24,7 @@ Public names:
   worker.
 - `autotune(env_fns, ...)`: measures worker counts and hints, answers a `Tuning`.
 """
+
+from envhub.vector.async_env import AsyncVectorEnv
+
+__all__ = ["AsyncVectorEnv"]

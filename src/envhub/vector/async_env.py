@@ -1,0 +1,372 @@
+"""`AsyncVectorEnv`: Gymnasium's vector env of processes, on shared memory and few processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import Space, logger
+from gymnasium.core import Env
+from gymnasium.error import AlreadyPendingCallError, ClosedEnvironmentError, NoAsyncCallError
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.async_vector_env import AsyncState
+from gymnasium.vector.async_vector_env import AsyncVectorEnv as GymnasiumAsyncVectorEnv
+from gymnasium.vector.utils import batch_space
+
+from envhub.errors import ArgumentError, WorkerError
+from envhub.vector import arguments, planning
+from envhub.vector.engine import Engine, Heard, Limit
+from envhub.vector.failures import Failure
+from envhub.vector.options import Options
+from envhub.vector.planning import ObservationMode
+from envhub.vector.pool import Answer, Worker
+from envhub.vector.slab import Plan
+from envhub.vector.starts import LocalStarter, Starter
+from envhub.worker import protocol
+
+Array = np.ndarray[Any, Any]
+Outcome = tuple[Any, Array, Array, Array, dict[str, Any]]
+
+
+class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
+    """Steps envs in a few worker processes over shared memory; a drop-in for Gymnasium's.
+
+    It takes Gymnasium's arguments and returns what Gymnasium's `SyncVectorEnv` returns, bit for
+    bit; see docs/vector.md for the rules where Gymnasium's two vector envs differ. A `worker` of
+    your own speaks Gymnasium's protocol over pipes: with one, Gymnasium's class is made.
+
+    Args:
+        env_fns: makes the envs, each in its worker.
+        shared_memory: accepted for compatibility; whatever fits into shared memory goes there.
+        copy: whether an observation that was returned never changes. Without it, it is valid
+            until the step after the next.
+        context: how to start workers, "fork", "spawn" or "forkserver"; see `start_method`.
+        daemon: accepted for compatibility; workers end with this process and may have children.
+        worker: see above.
+        observation_mode: "same", "different", or the batched and the single observation space.
+        autoreset_mode: what follows the last step of an episode.
+        max_concurrency: no more workers than this.
+        num_workers: how many processes, by default as `step` says.
+        step: "cpu", "uneven" or "wait": what a step does, see `Options`.
+        batch_size: how many envs `recv` answers for.
+        on_worker_failure: "raise", "restart" or "replay", see `Options`.
+        max_restarts: failures of one worker in a row that end in an error.
+        step_timeout: seconds that a step may take before its worker counts as hung.
+        reset_timeout: the same for a reset.
+        start_timeout: the same for building the envs.
+        start_method: "auto", "exec", "fork", "forkserver" or "spawn", see `LocalStarter`.
+        threads: threads of BLAS and OpenMP in each worker, 0 to leave them as they are.
+        profile: name of a cached profile, see `Options`.
+
+    Raises:
+        ArgumentError: an argument has a value that cannot work.
+        RuntimeError: the envs have different spaces.
+        Exception: what one of `env_fns` raised.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: D102 — see the class
+        worker = kwargs.get("worker") or (args[5] if len(args) > 5 else None)
+        if worker is not None:
+            return GymnasiumAsyncVectorEnv(*args, **kwargs)
+        return super().__new__(cls)
+
+    def __init__(  # noqa: PLR0917 — these are Gymnasium's
+        self,
+        env_fns: Sequence[Callable[[], Env[Any, Any]]],
+        shared_memory: bool = True,
+        copy: bool = True,
+        context: str | None = None,
+        daemon: bool = True,
+        worker: Any = None,
+        observation_mode: str | Space[Any] | ObservationMode = "same",
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        max_concurrency: int | None = None,
+        *,
+        num_workers: int | None = None,
+        step: str = "cpu",
+        batch_size: int | None = None,
+        on_worker_failure: str = "raise",
+        max_restarts: int = 3,
+        step_timeout: float | None = None,
+        reset_timeout: float | None = None,
+        start_timeout: float | None = 300.0,
+        start_method: str = "auto",
+        threads: int = 1,
+        profile: str | None = None,
+    ) -> None:
+        self.env_fns = env_fns
+        self.shared_memory = shared_memory
+        self.context = context
+        self.daemon = daemon
+        self.worker = worker
+        self.max_concurrency = _concurrency(max_concurrency)
+        options = Options(
+            num_workers=num_workers,
+            step=step,
+            batch_size=batch_size,
+            on_worker_failure=on_worker_failure,
+            max_restarts=max_restarts,
+            step_timeout=step_timeout,
+            reset_timeout=reset_timeout,
+            start_timeout=start_timeout,
+            start_method=start_method if context is None else context,
+            threads=threads,
+            profile=profile,
+        )
+        if not len(env_fns):
+            raise ArgumentError("a vector env of no envs", hint="pass at least one env factory")
+        starter = LocalStarter(env_fns, options.start_method, options.threads)
+        modes = observation_mode, autoreset_mode
+        self._open(starter, len(env_fns), copy, modes, options)
+
+    def _open(
+        self,
+        starter: Starter,
+        num_envs: int,
+        copy: bool,
+        modes: tuple[Any, str | AutoresetMode],
+        options: Options,
+    ) -> None:
+        self.observation_mode = modes[0]
+        self.autoreset_mode = AutoresetMode(modes[1])
+        self.copy = copy
+        self.num_envs = num_envs
+        self._options = options
+        self._unsettled = False
+        planning.check_mode(self.observation_mode)
+        num_workers = options.workers_for(num_envs, self.max_concurrency)
+        self._engine = Engine(starter, num_envs, num_workers, options)
+        try:
+            self._build()
+        except BaseException:
+            self._engine.pool.close(terminate=True)
+            raise
+        self._state = AsyncState.DEFAULT
+
+    def _build(self) -> None:
+        mode: Any = self.observation_mode
+        said = self._engine.build(all_spaces=mode == "different")
+        self.metadata = {**said[0]["metadata"], "autoreset_mode": self.autoreset_mode}
+        self.render_mode = said[0]["render_mode"]
+        self.single_action_space = said[0]["action_space"]
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        spaces = planning.observation_spaces(mode, said, self.num_envs)
+        self.single_observation_space, self.observation_space = spaces
+        plan = Plan(
+            num_envs=self.num_envs,
+            num_workers=len(self._engine.workers),
+            observation_space=self.single_observation_space,
+            action_space=self.single_action_space,
+            batched_actions=self.action_space,
+            same=mode == "same",
+            mode=self.autoreset_mode.value,
+            copy=self.copy,
+            recovers=self._options.recovers,
+        )
+        said = self._engine.map(plan)
+        size = self._engine.slab.layout.size
+        planning.check_spaces(mode, self.single_action_space, said, size)
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """The workers: each has `pid`, its envs [`lo`, `hi`), and `is_alive()`."""
+        return tuple(self._engine.workers)
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """What happened to workers that were replaced, in order."""
+        return tuple(self._engine.failures)
+
+    def reset_async(self, seed: Any = None, options: dict[str, Any] | None = None) -> None:
+        """Ask all envs to reset; `reset_wait` has what they answer.
+
+        Args:
+            seed: `None`, a whole number for the first env (the next has one more), or a list.
+            options: for each env; `options["reset_mask"]` picks the envs to reset.
+
+        Raises:
+            AlreadyPendingCallError: something else is pending.
+            ClosedEnvironmentError: this vector env is closed.
+        """
+        self._assert_is_running()
+        seeds = arguments.seeds_of(seed, self.num_envs)
+        self._begin("reset_async", self._options.reset_timeout)
+        options, mask = arguments.mask_of(options, self.num_envs)
+        self._engine.reset(seeds, options, mask)
+        self._state = AsyncState.WAITING_RESET
+
+    def reset_wait(self, timeout: float | None = None) -> tuple[Any, dict[str, Any]]:
+        """Wait for the observations and infos of a reset.
+
+        Args:
+            timeout: seconds after which to give up.
+
+        Raises:
+            NoAsyncCallError: `reset_async` was not called.
+            multiprocessing.TimeoutError: they took longer.
+        """
+        heard = self._end(AsyncState.WAITING_RESET, timeout, self._options.reset_timeout)
+        return self._engine.observation(heard), self._engine.infos(heard, self._add_info)
+
+    def step_async(self, actions: Any) -> None:
+        """Ask all envs to step; `step_wait` has what they answer.
+
+        Args:
+            actions: one for each env.
+
+        Raises:
+            AlreadyPendingCallError: something else is pending.
+            ClosedEnvironmentError: this vector env is closed.
+            ValueError: there are not as many actions as envs.
+        """
+        self._assert_is_running()
+        self._begin("step_async", self._options.step_timeout)
+        self._engine.step(actions)
+        self._state = AsyncState.WAITING_STEP
+
+    def step_wait(self, timeout: float | None = None) -> Outcome:
+        """Wait for observations, rewards, terminations, truncations and infos of a step.
+
+        Args:
+            timeout: seconds after which to give up.
+
+        Returns:
+            The observations; rewards (n,) float64; terminations and truncations (n,) bool; infos.
+
+        Raises:
+            NoAsyncCallError: `step_async` was not called.
+            multiprocessing.TimeoutError: they took longer.
+        """
+        engine = self._engine
+        heard = self._end(AsyncState.WAITING_STEP, timeout, self._options.step_timeout)
+        rewards, terminations, truncations = engine.slab.outcome()
+        infos = engine.infos(heard, self._add_info)
+        return engine.observation(heard), rewards, terminations, truncations, infos
+
+    def call_async(self, name: str, /, *args: Any, **kwargs: Any) -> None:
+        """Ask all envs to call a method, or for an attribute; `call_wait` has the results.
+
+        Raises:
+            ValueError: the name is one of those that have a method of their own here.
+        """
+        self._assert_is_running()
+        if name in protocol.RESERVED:
+            raise ValueError(
+                f"Trying to call function `{name}` with `call`, use `{name}` directly instead."
+            )
+        self._begin("call_async", self._options.call_timeout)
+        told = {"name": name, "args": args, "kwargs": kwargs}
+        self._engine.call(protocol.CALL, [told] * len(self._engine.workers))
+        self._state = AsyncState.WAITING_CALL
+
+    def call_wait(self, timeout: float | None = None) -> tuple[Any, ...]:
+        """Wait for the results of a call, one for each env.
+
+        Raises:
+            NoAsyncCallError: `call_async` was not called.
+            multiprocessing.TimeoutError: they took longer.
+            Exception: what an env raised.
+        """
+        self._expect(AsyncState.WAITING_CALL)
+        answers = self._collect("call_wait", timeout, self._options.call_timeout)
+        return tuple(self._engine.results(answers))
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute of the envs.
+
+        Args:
+            name: its name.
+            values: a list or tuple with a value for each env, or one value for all.
+
+        Raises:
+            ValueError: a list of another length.
+        """
+        self._assert_is_running()
+        if not isinstance(values, list | tuple):
+            values = [values] * self.num_envs
+        if len(values) != self.num_envs:
+            raise ValueError(
+                "Values must be a list or tuple with length equal to the number of environments. "
+                f"Got `{len(values)}` values for {self.num_envs} environments."
+            )
+        self._begin("set_attr", self._options.call_timeout)
+        workers = self._engine.workers
+        told = [{"name": name, "values": list(values[w.lo : w.hi])} for w in workers]
+        self._engine.call(protocol.SET, told)
+        answers = self._collect("set_attr", None, self._options.call_timeout)
+        self._engine.results(answers)
+        for worker, each in zip(workers, told, strict=True):
+            self._engine.note_attribute(worker, name, each)
+
+    def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
+        """Close the envs and end the workers.
+
+        Args:
+            timeout: seconds that they may take; by default half a second to notice and 10 to close.
+            terminate: do not wait for the envs to close.
+        """
+        if self._state != AsyncState.DEFAULT:
+            logger.warn(
+                f"Calling `close` while waiting for a pending call to `{self._state.value}` to "
+                "complete."
+            )
+            self._state = AsyncState.DEFAULT
+        self._engine.pool.close(timeout, terminate=terminate)
+
+    def _begin(self, name: str, seconds: float | None) -> None:
+        if self._state != AsyncState.DEFAULT:
+            raise AlreadyPendingCallError(
+                f"Calling `{name}` while waiting for a pending call to `{self._state.value}` to "
+                "complete.",
+                str(self._state.value),
+            )
+        if self._unsettled:
+            self._engine.settle(seconds)
+            self._unsettled = False
+
+    def _expect(self, state: AsyncState) -> None:
+        self._assert_is_running()
+        if self._state != state:
+            raise NoAsyncCallError(
+                f"Calling `{state.value}_wait` without any prior call to `{state.value}_async`.",
+                state.value,
+            )
+
+    def _end(self, state: AsyncState, timeout: float | None, seconds: float | None) -> Heard:
+        self._expect(state)
+        return self._engine.heard(self._collect(f"{state.value}_wait", timeout, seconds))
+
+    def _collect(self, name: str, timeout: float | None, seconds: float | None) -> list[Answer]:
+        patience = None if timeout is None else time.monotonic() + timeout
+        # Whatever ends the wait, ^C too: the next call first hears out what is still owed.
+        self._unsettled = True
+        self._state = AsyncState.DEFAULT
+        try:
+            answers = self._engine.collect(Limit(patience, seconds))
+        except multiprocessing.TimeoutError:
+            raise multiprocessing.TimeoutError(
+                f"The call to `{name}` has timed out after {timeout} second(s)."
+            ) from None
+        self._unsettled = False
+        return answers
+
+    def _assert_is_running(self) -> None:
+        if self.closed:
+            raise ClosedEnvironmentError(
+                f"Trying to operate on `{type(self).__name__}`, after a call to `close()`."
+            )
+        if self._engine.pool.broken:
+            raise WorkerError(self._engine.pool.broken, hint="close() it and make a new one")
+
+
+def _concurrency(limit: Any) -> int | None:
+    if limit is None:
+        return None
+    if not isinstance(limit, int | np.integer):
+        raise ValueError(f"`max_concurrency` must be an integer or None, got {type(limit)}.")
+    if limit < 1:
+        raise ValueError(f"`max_concurrency` must be a positive or None, got {limit}.")
+    return int(limit)

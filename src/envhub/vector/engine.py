@@ -1,0 +1,376 @@
+"""Exchanges commands for answers with the workers of one vector env, whatever becomes of them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from envhub.errors import EnvRaisedError, WorkerError, WorkerProtocolError
+from envhub.vector import caller, failures
+from envhub.vector.failures import Failure
+from envhub.vector.infos import Add, Part
+from envhub.vector.observations import Objects
+from envhub.vector.options import Options, split
+from envhub.vector.pool import Answer, Asked, Pool, Worker
+from envhub.vector.recovery import Failed, Recovery
+from envhub.vector.slab import Plan, Slab
+from envhub.vector.starts import Starter
+from envhub.worker import protocol
+from envhub.worker.codec import CodecError
+from envhub.worker.doorbell import BellError, LateError
+from envhub.worker.places import Spot
+
+HINT = 'on_worker_failure="restart" or "replay" lets a vector env go on after such a failure'
+
+# What steps envs: an env that raises in it has failed.
+STEPPING = (protocol.RESET, protocol.STEP)
+
+Told = dict[str, Any]
+
+
+class Limit(NamedTuple):
+    """How long to wait for an answer.
+
+    Attributes:
+        patience: a time of `time.monotonic()` at which the caller is told that it is late.
+        seconds: after how long a worker counts as hung.
+    """
+
+    patience: float | None = None
+    seconds: float | None = None
+
+
+class Heard(NamedTuple):
+    """What some workers answered beside the block."""
+
+    parts: list[Part]
+    objects: list[Objects]
+
+
+class Engine:
+    """The workers of one vector env and the block that they share.
+
+    Args:
+        starter: how workers are started.
+        num_envs: envs of all workers together.
+        num_workers: how many workers.
+        options: what to do about failures and time.
+
+    Attributes:
+        pool: the workers.
+        slab: the block, once it is mapped.
+        failures: what recovery dealt with.
+        profiles: what workers measured of their first steps.
+    """
+
+    slab: Slab
+
+    def __init__(self, starter: Starter, num_envs: int, num_workers: int, options: Options) -> None:
+        self.options = options
+        self.num_envs = num_envs
+        self.profiles: list[list[float]] = []
+        self.failures: list[Failure] = []
+        self._recovery: Recovery | None = None
+        self._map: Asked | None = None
+        self._dropped: set[str] = set()
+        spots = [Spot(i, *bounds) for i, bounds in enumerate(split(num_envs, num_workers))]
+        self._silence = [(protocol.DONE, b"")] * num_workers
+        self._quiet = Heard([Part(*spot) for spot in spots], [[] for _ in spots])
+        self.pool = Pool(starter, spots, spin=num_workers < caller.cores())
+
+    @property
+    def workers(self) -> list[Worker]:
+        """The workers, in the order of their envs."""
+        return self.pool.workers
+
+    def build(self, *, all_spaces: bool) -> list[Told]:
+        """Start the workers and let them build their envs; what each says of them.
+
+        Args:
+            all_spaces: ask for the observation space of each env.
+
+        Raises:
+            Exception: what a factory raised.
+        """
+        self._wishes = {"spaces": all_spaces}
+        for worker in self.workers:
+            self._build(worker)
+        return self._checked(self.collect(Limit(seconds=self.options.start_timeout)))
+
+    def map(self, plan: Plan) -> list[Told]:
+        """Lay out the block and let the workers map it; whether their spaces fit the plan."""
+        self.slab = Slab(plan, self.pool.memory_fd, self.pool.codec)
+        replays = self.options.on_worker_failure == "replay"
+        told = {
+            "num_envs": plan.num_envs,
+            "num_workers": plan.num_workers,
+            "slots": len(self.slab.slots),
+            "size": self.slab.layout.size,
+            "observation_space": plan.observation_space,
+            "action_space": plan.action_space,
+            "same": plan.same,
+            "mode": plan.mode,
+            "recall": replays,
+            "measure": self.options.profile is not None,
+        }
+        self._map = Asked(protocol.MAP, 0, self.pool.codec.encode(told))
+        for worker in self.workers:
+            self.pool.ask(worker, self._map)
+        answers = self._checked(self.collect(Limit(seconds=self.options.start_timeout)))
+        self.pool.cursors = self.slab.cursors
+        if self.options.recovers:
+            self._recovery = Recovery(
+                self.pool, self.slab, replays=replays, max_restarts=self.options.max_restarts
+            )
+        return answers
+
+    def collect(self, limit: Limit, workers: Sequence[Worker] | None = None) -> list[Answer]:
+        """Wait for the answers of some workers; of all, if none are named.
+
+        Raises:
+            multiprocessing.TimeoutError: the caller's patience is at an end.
+            WorkerError: a worker failed, and nothing was to be done about it.
+        """
+        some = self.workers if workers is None else workers
+        return [self._answer(worker, limit) for worker in some]
+
+    def heard(self, answers: Sequence[Answer], workers: Sequence[Worker] | None = None) -> Heard:
+        """What workers answered to a reset or step.
+
+        Raises:
+            Exception: what an env raised.
+            WorkerProtocolError: an answer makes no sense.
+        """
+        some = self.workers if workers is None else workers
+        for worker in some:
+            worker.slot = worker.asked.slot
+        if answers == self._silence and self._recovery is None:
+            return self._quiet
+        told = self._checked(answers, stepping=True)
+        try:
+            parts = [self._part(*each) for each in zip(some, answers, told, strict=True)]
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise self.broken(_garbled(error)) from error
+        if self._recovery is not None:
+            for worker, more in zip(some, told, strict=True):
+                self._recovery.note(worker, more)
+        return Heard(parts, [more.get("objects", []) for more in told])
+
+    def settle(self, seconds: float | None) -> None:
+        """Hear out what was given up on, so that it is taken for nothing else."""
+        owing = [worker for worker in self.workers if worker.awaited is not None]
+        answers = self.collect(Limit(seconds=seconds), owing)
+        stepped = [(w, a) for w, a in zip(owing, answers, strict=True) if _is_stepping(w)]
+        if stepped:
+            self.heard([answer for _, answer in stepped], [worker for worker, _ in stepped])
+
+    def reset(self, seeds: Sequence[Any], options: Any, mask: Any) -> None:
+        """Ask all workers for a reset."""
+        slot = self.slab.delivery.next_slot()
+        end = self._end_of(self.options.reset_timeout)
+        for worker in self.workers:
+            rows = slice(worker.lo, worker.hi)
+            some = None if mask is None else mask[rows].tolist()
+            told = {"seeds": list(seeds[rows]), "options": options, "mask": some}
+            self.pool.ask(worker, Asked(protocol.RESET, slot, self.pool.codec.encode(told)), end)
+
+    def step(self, actions: Any) -> None:
+        """Ask all workers for a step.
+
+        Raises:
+            ValueError: there are not as many actions as envs.
+            TypeError: they cannot be iterated over.
+        """
+        actions_of = self.slab.actions
+        slot = self.slab.delivery.next_slot()
+        if actions_of.put(actions):
+            self.pool.ring(protocol.STEP, slot)
+            return
+        payloads = actions_of.split(actions, [slice(w.lo, w.hi) for w in self.workers])
+        end = self._end_of(self.options.step_timeout)
+        for worker, payload in zip(self.workers, payloads, strict=True):
+            self.pool.ask(worker, Asked(protocol.STEP, slot, payload), end)
+
+    def call(self, command: int, told: Sequence[Told]) -> None:
+        """Ask each worker to call or set something."""
+        end = self._end_of(self.options.call_timeout)
+        for worker, each in zip(self.workers, told, strict=True):
+            self.pool.ask(worker, Asked(command, 0, self.pool.codec.encode(each)), end)
+
+    def observation(self, heard: Heard) -> Any:
+        """The observation of all envs after a reset or step."""
+        return self.slab.observation(self.workers[0].slot, heard.objects)
+
+    def infos(self, heard: Heard, add: Add) -> dict[str, Any]:
+        """The infos of all envs after a reset or step; `add` adds one env's as Gymnasium does."""
+        if heard is self._quiet:
+            return {}
+        try:
+            return self.slab.infos.batch(heard.parts, add)
+        except ValueError as error:
+            raise self.broken(_garbled(error)) from error
+
+    def results(self, answers: Sequence[Answer]) -> list[Any]:
+        """What workers answered to a call, one result for each env.
+
+        Raises:
+            Exception: what an env raised.
+        """
+        return [result for told in self._checked(answers) for result in told.get("results", ())]
+
+    def note_attribute(self, worker: Worker, name: str, told: Told) -> None:
+        """Remember an attribute that was set, for new envs in the place of lost ones."""
+        if self._recovery is not None:
+            self._recovery.note_attribute(worker, name, told)
+
+    def revive(self, worker: Worker) -> None:
+        """Start a new process for a shard, and let it build its envs and map the block.
+
+        Raises:
+            Failed: it failed in that.
+        """
+        self.slab.infos.forget(worker.spot.worker)
+        self._build(worker)
+        self._ordered(worker)
+        if self._map is not None:
+            self.order(worker, self._map)
+
+    def order(self, worker: Worker, asked: Asked) -> Told:
+        """Ask one worker and wait for what it answers.
+
+        Raises:
+            Failed: it failed in that.
+        """
+        self.pool.ask(worker, asked, self._end_of(self.options.start_timeout))
+        return self._ordered(worker)
+
+    def broken(self, error: BaseException) -> BaseException:
+        """Note that nothing can be asked any more, because of an error."""
+        self.pool.broken = f"an error ended it before: {str(error).splitlines()[0]}"
+        return error
+
+    def _build(self, worker: Worker) -> None:
+        wishes = {"describe": worker.spot.worker == 0, **self._wishes}
+        payload = self.pool.codec.encode({**self.pool.launch(worker), **wishes})
+        end = self._end_of(self.options.start_timeout)
+        self.pool.ask(worker, Asked(protocol.BUILD, 0, payload), end)
+
+    def _ordered(self, worker: Worker) -> Told:
+        try:
+            answer = worker.hear(self._end_of(self.options.start_timeout))
+        except BellError as error:
+            raise Failed(self.pool.failure(worker, error)) from error
+        if answer[0] == protocol.FAILED:
+            raise Failed(self._raised(worker, answer))
+        return self._decoded(answer)
+
+    def _answer(self, worker: Worker, limit: Limit) -> Answer:
+        while True:
+            ends = limit.patience, self._end_of(limit.seconds)
+            try:
+                answer = worker.hear(min((end for end in ends if end is not None), default=None))
+            except BellError as error:
+                if isinstance(error, LateError) and _is_over(limit.patience):
+                    raise multiprocessing.TimeoutError from error
+                failure = self.pool.failure(worker, error)
+            else:
+                if not self._has_failed(worker, answer):
+                    return answer
+                failure = self._raised(worker, answer)
+            self._heal(worker, failure)
+
+    def _has_failed(self, worker: Worker, answer: Answer) -> bool:
+        # Without recovery, an env's exception is not its worker's failure.
+        failed = answer[0] == protocol.FAILED and _is_stepping(worker)
+        return failed and self._recovery is not None
+
+    def _raised(self, worker: Worker, answer: Answer) -> Failure:
+        text = "\n".join(told["traceback"] for told in self._decoded(answer)["troubles"])
+        _, last = worker.end()
+        return self.pool.describe(worker, EnvRaisedError, text, (None, last))
+
+    def _heal(self, worker: Worker, failure: Failure) -> None:
+        if self._recovery is None:
+            raise self.broken(failure.error(HINT))
+        asked = worker.asked
+        self.failures.append(failure)
+        last = self._recovery.heal(worker, failure, self)
+        if last is not None:
+            raise self.broken(last.error(f"it failed {self.options.max_restarts} times in a row"))
+        self.pool.ask(worker, asked, self._end_of(self.options.start_timeout))
+
+    def _part(self, worker: Worker, answer: Answer, told: Told) -> Part:
+        number, lo, hi = worker.spot
+        if "kinds" in told:
+            self.slab.infos.learn(number, told["kinds"])
+        if "profile" in told:
+            self.profiles.append(told["profile"])
+        if "dropped" in told:
+            self._warn_dropped(told["dropped"])
+        odd = {int(row): dict(info) for row, info in told.get("infos", {}).items()}
+        if any(not 0 <= row < hi - lo for row in odd):
+            raise ValueError(f"infos of envs {sorted(odd)}")
+        if any(len(rows) != hi - lo for rows in told.get("objects", ())):
+            raise ValueError("objects of some envs only")
+        return Part(number, lo, hi, bool(answer[0] & protocol.RECORDS), odd)
+
+    def _warn_dropped(self, keys: Sequence[str]) -> None:
+        new = sorted(set(keys) - self._dropped)
+        if new:
+            self._dropped.update(new)
+            warnings.warn(
+                f"infos {', '.join(new)} stay behind: of an env that is not trusted, only numbers, "
+                "text, lists, dicts and arrays are taken",
+                stacklevel=2,
+            )
+
+    def _checked(self, answers: Sequence[Answer], *, stepping: bool = False) -> list[Told]:
+        told = [self._decoded(answer) for answer in answers]
+        statuses = [status for status, _ in answers]
+        if protocol.FAILED in statuses:
+            raise self._exception(told, stepping=stepping)
+        return told
+
+    def _exception(self, told: Sequence[Told], *, stepping: bool) -> BaseException:
+        """What the first of the envs that raised did raise, or the last, as Gymnasium does."""
+        try:
+            each = [(w, it) for w, more in enumerate(told) for it in more.get("troubles", ())]
+            if stepping:
+                failures.announce([trouble for _, trouble in each])
+            number, trouble = each[-1 if stepping else 0]
+            error = failures.exception_of(trouble, number, self.pool.codec)
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            return self.broken(_garbled(error))
+        if stepping:
+            what = f"env {trouble['index']} was shut down after it raised {trouble['type']}"
+            self.pool.broken = what
+        return error
+
+    def _decoded(self, answer: Answer) -> Told:
+        status, payload = answer
+        try:
+            told = self.pool.codec.decode(payload) if payload else {}
+            if not isinstance(told, dict) or (status == protocol.FAILED and "troubles" not in told):
+                raise CodecError("it is of the wrong kind")
+        except CodecError as error:
+            raise self.broken(_garbled(error)) from error
+        return told
+
+    @staticmethod
+    def _end_of(seconds: float | None) -> float | None:
+        return None if seconds is None else time.monotonic() + seconds
+
+
+def _is_stepping(worker: Worker) -> bool:
+    return worker.asked.command in STEPPING
+
+
+def _garbled(error: Exception) -> WorkerError:
+    return WorkerProtocolError("a worker's answer makes no sense", why=str(error))
+
+
+def _is_over(patience: float | None) -> bool:
+    return patience is not None and time.monotonic() >= patience

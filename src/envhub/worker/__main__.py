@@ -1,0 +1,30 @@
+"""Starts a worker by path: a clean process that shares nothing with the client but descriptors."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+
+NAME = "envhub_worker"
+
+
+def _become_package() -> None:
+    # Our own folder must not lend its names (codec, info, …) to what the env imports.
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != here]
+    spec = importlib.util.spec_from_file_location(
+        NAME,
+        os.path.join(here, "__init__.py"),
+        submodule_search_locations=[here],
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{here} is no package")
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[NAME] = package
+    spec.loader.exec_module(package)
+
+
+if __name__ == "__main__":
+    _become_package()
+    importlib.import_module(NAME + ".local").main(sys.argv[1])

@@ -1,0 +1,83 @@
+"""The first things that a worker process does: signals, death with its parent, threads."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import sys
+from typing import Any, Iterator
+
+from . import lastwords
+
+PR_SET_PDEATHSIG = 1
+
+# What sets the number of threads in the libraries that numpy and its friends bring.
+THREAD_SETTERS = (
+    "openblas_set_num_threads",
+    "openblas_set_num_threads64_",
+    "scipy_openblas_set_num_threads",
+    "scipy_openblas_set_num_threads64_",
+    "MKL_Set_Num_Threads",
+    "omp_set_num_threads",
+)
+THREAD_LIBRARIES = ("openblas", "mkl_rt", "libgomp", "libiomp", "libomp")
+
+
+def begin(log_fd: int, parent: int, *, die_with_parent: bool) -> None:
+    """Become a worker.
+
+    Args:
+        log_fd: the file that keeps what this process prints, see `lastwords`.
+        parent: the process id of the client.
+        die_with_parent: be killed when the thread that started this process ends. Without it, the
+            closed doorbell ends a worker, but not one that hangs.
+    """
+    # The terminal sends ^C to the whole group; what it means is the client's to decide.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if die_with_parent and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+    lastwords.begin(log_fd)
+
+
+def after_fork(threads: int) -> None:
+    """What a forked worker cannot have from its environment, because its libraries are loaded.
+
+    Args:
+        threads: how many threads BLAS and OpenMP may use here; 0 leaves it as it is.
+    """
+    gc.freeze()  # the caller's objects stay shared, instead of being copied by a collection
+    signal.set_wakeup_fd(-1)
+    if threads:
+        limit_threads(threads)
+
+
+def limit_threads(count: int) -> None:
+    """Set the number of threads of the numeric libraries that are loaded in this process."""
+    for library in _thread_libraries():
+        for name in THREAD_SETTERS:
+            setter: Any = getattr(library, name, None)
+            if setter is not None:
+                setter(count)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(count)
+
+
+def _thread_libraries() -> Iterator[ctypes.CDLL]:
+    for path in loaded_libraries():
+        if any(name in path.rpartition("/")[2] for name in THREAD_LIBRARIES):
+            yield ctypes.CDLL(path)
+
+
+def loaded_libraries() -> Iterator[str]:
+    """The paths of the shared libraries in this process."""
+    if sys.platform != "linux":
+        return
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+        paths = {line.rpartition(" ")[2].rstrip("\n") for line in maps}
+    yield from sorted(path for path in paths if path.startswith("/") and ".so" in path)

@@ -1,0 +1,72 @@
+"""What a worker printed last, and the stack of its crash, kept where its death cannot take it.
+
+A file without a name holds the last 64 KiB of what Python printed, and behind them what
+`faulthandler` writes when native code crashes. Printing still goes where it went before.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+from typing import Any
+
+SIZE = 1 << 16
+HEAD = 8
+CRASH = HEAD + SIZE
+
+
+class Tee:
+    """A text stream that also remembers; everything but writing is the stream's own.
+
+    Args:
+        stream: where text goes.
+        fd: the file that remembers.
+    """
+
+    def __init__(self, stream: Any, fd: int) -> None:
+        self._stream = stream
+        self._fd = fd
+
+    def write(self, text: str) -> Any:
+        """Write and remember."""
+        remember(self._fd, text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def begin(fd: int) -> None:
+    """Remember from now on what this process prints and how it crashes."""
+    if sys.stdout is not None:
+        sys.stdout = Tee(sys.stdout, fd)
+    if sys.stderr is not None:
+        sys.stderr = Tee(sys.stderr, fd)
+    os.lseek(fd, CRASH, os.SEEK_SET)
+    faulthandler.enable(fd)
+
+
+def remember(fd: int, text: str) -> None:
+    """Add text to what is remembered; of too much only the end."""
+    data = text.encode("utf-8", "replace")[-SIZE:]
+    count = _count(fd)
+    at = count % SIZE
+    os.pwrite(fd, data[: SIZE - at], HEAD + at)
+    os.pwrite(fd, data[SIZE - at :], HEAD)
+    os.pwrite(fd, (count + len(data)).to_bytes(HEAD, "little"), 0)
+
+
+def recall(fd: int) -> str:
+    """What is remembered: the end of what was printed, then the stack of a crash."""
+    count = _count(fd)
+    ring = os.pread(fd, SIZE, HEAD)
+    if count > SIZE:
+        at = count % SIZE
+        ring = ring[at:] + ring[:at]
+    crash = os.pread(fd, SIZE, CRASH)
+    return (ring[:count] + crash).decode("utf-8", "replace").strip("\0")
+
+
+def _count(fd: int) -> int:
+    return int.from_bytes(os.pread(fd, HEAD, 0), "little")
