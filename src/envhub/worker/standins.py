@@ -10,7 +10,6 @@ import functools
 import importlib
 import os
 import shutil
-import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 
@@ -18,18 +17,22 @@ if TYPE_CHECKING:
     from .package import Repo
 
 LIBRARY = "huggingface_hub"
+DYNAMIC = "importlib"
 
 
 class StandIn(ModuleType):
-    """A module with some names replaced; everything else is the real one's."""
+    """A module with some names replaced, when they are asked for; the others are the real one's."""
 
-    def __init__(self, repo: Repo, real: ModuleType, replaced: Dict[str, Any]) -> None:
+    def __init__(self, repo: Repo, real: ModuleType) -> None:
         super().__init__(real.__name__, real.__doc__)
-        self.__dict__.update(replaced, __repo__=repo, __real__=real)
+        self.__dict__.update(__repo__=repo, __real__=real)
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self.__dict__["__real__"], name)
-        return stand_in(self.__repo__, value) if isinstance(value, ModuleType) else value
+        found = getattr(self.__dict__["__real__"], name)
+        replaced = _replaced(self.__dict__["__repo__"], name, found)
+        if replaced is not found:
+            self.__dict__[name] = replaced
+        return replaced
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self.__dict__["__real__"], name, value)
@@ -41,35 +44,39 @@ class StandIn(ModuleType):
 def stand_in(repo: Repo, module: Any) -> Any:
     """`module` as the code of `repo` shall see it."""
     name = getattr(module, "__name__", "")
-    if name != "importlib" and name.partition(".")[0] != LIBRARY:
+    if name != DYNAMIC and name.partition(".")[0] != LIBRARY:
         return module
     if name not in repo.views:
-        replaced = _dynamic(repo) if name == "importlib" else _pinned(repo, module)
-        repo.views[name] = StandIn(repo, module, replaced)
+        repo.views[name] = StandIn(repo, module)
     return repo.views[name]
 
 
-def _dynamic(repo: Repo) -> Dict[str, Any]:
-    def import_module(name: str, package: Optional[str] = None) -> Any:
-        top = name.partition(".")[0]
-        private = repo.resolve(top)
-        return importlib.import_module(private + name[len(top) :] if private else name, package)
-
-    return {"import_module": import_module}
-
-
-def _pinned(repo: Repo, module: ModuleType) -> Dict[str, Any]:
-    """The names of a module of the library that are replaced for `repo`."""
-    library = sys.modules[LIBRARY]
-    functions = {name: _function(repo, name, getattr(library, name)) for name in _CALLS}
-    methods = {name: _method(repo, name, getattr(library.HfApi, name)) for name in _CALLS}
-    replaced = {**functions, "HfApi": type("HfApi", (library.HfApi,), methods)}
-    if module is library:
-        return replaced
-    return {name: value for name, value in replaced.items() if name in vars(module)}
+def _replaced(repo: Repo, name: str, found: Any) -> Any:
+    """What the code of `repo` gets for a name of a module that has a stand-in."""
+    if isinstance(found, ModuleType):
+        return stand_in(repo, found)
+    if name == "import_module":
+        return functools.partial(_import_module, repo)
+    if name in _CALLS:
+        return _pinned(repo, name, found)
+    if name == "HfApi":
+        return type(name, (found,), {call: _method(repo, found, call) for call in _CALLS})
+    return found
 
 
-def _function(repo: Repo, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+def _import_module(repo: Repo, name: str, package: Optional[str] = None) -> ModuleType:
+    """`importlib.import_module` for the code of `repo`."""
+    top = name.partition(".")[0]
+    private = repo.resolve(top)
+    if private:
+        return importlib.import_module(private + name[len(top) :])
+    found: ModuleType = stand_in(repo, importlib.import_module(name, package))
+    return found
+
+
+def _pinned(repo: Repo, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of the library that keeps to the pin if it is asked for the repo itself."""
+
     @functools.wraps(real)
     def call(repo_id: str, *args: Any, **options: Any) -> Any:
         if not _is_own(repo, repo_id, options):
@@ -82,10 +89,10 @@ def _function(repo: Repo, name: str, real: Callable[..., Any]) -> Callable[..., 
     return call
 
 
-def _method(repo: Repo, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(real)
-    def call(self: Any, repo_id: str, *args: Any, **options: Any) -> Any:
-        return _function(repo, name, functools.partial(real, self))(repo_id, *args, **options)
+def _method(repo: Repo, kind: type, name: str) -> Callable[..., Any]:
+    def call(self: Any, *args: Any, **options: Any) -> Any:
+        real = functools.partial(getattr(kind, name), self)
+        return _pinned(repo, name, real)(*args, **options)
 
     return call
 
@@ -113,7 +120,7 @@ def _file(
     root = repo.place.root
     file = os.path.realpath(os.path.join(root, path))
     if not os.path.isfile(file) or os.path.relpath(file, root).startswith(os.pardir):
-        error = importlib.import_module(LIBRARY + ".errors").LocalEntryNotFoundError
+        error = importlib.import_module(LIBRARY + ".utils").LocalEntryNotFoundError
         raise error(f"{path!r} is not in {repo.place.repo} at {repo.place.version}")
     if local_dir is None:
         return file
