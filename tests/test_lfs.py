@@ -16,8 +16,8 @@ from envhub.errors import EntryNotFoundError, EnvHubError, HubError, RepoNotFoun
 from envhub.hubs.git import GitRepo
 from envhub.hubs.gitprogram import ENVIRON
 from envhub.hubs.gitremote import Remote
-from envhub.hubs.lfs import MAX_POINTER, Pointer, Wanted, download
-from envhub.hubs.lfshttp import _address
+from envhub.hubs.lfs import MAX_POINTER, Pointer, Wanted
+from envhub.hubs.lfshttp import _address, download
 from envhub.pins import File
 from envhub.refs import Ref
 from envhub.testing.hub import ServedHub

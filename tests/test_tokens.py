@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from envhub.errors import EnvHubError, HubError
+from envhub.client import Client
+from envhub.errors import EnvHubError, HubError, RefError, RefMovedWarning, UntrustedError
 from envhub.hubs.base import Hub
 from envhub.hubs.huggingface import HuggingFaceHub
 from envhub.hubs.registry import hub_for
@@ -178,3 +179,67 @@ def test_no_error_says_a_token(hub: ServedHub, settings: Settings, tmp_path: Pat
         while error:
             assert hub.stranger not in f"{error!r} {error}"
             error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "login"),
+    [
+        ("git+https://me:secret@h/u/r@v1:a.py", "git+https://h/u/r@v1:a.py", "me:secret"),
+        ("git+https://secret@h:1/u/r", "git+https://h:1/u/r", "secret"),
+        ("git+http://me:s@secret@h/u/r@v1", "git+http://h/u/r@v1", "me:s@secret"),
+        ("https://me:secret@github.com/u/r", "git+https://github.com/u/r", "me:secret"),
+        ("git+ssh://git:secret@h/u/r", "git+ssh://git@h/u/r", "git:secret"),
+        ("git+ssh://git@h/u/r", "git+ssh://git@h/u/r", ""),
+        ("git+https://h/u/r@feature/x", "git+https://h/u/r@feature/x", ""),
+    ],
+)
+def test_ref_keeps_its_login_to_itself(text: str, shown: str, login: str) -> None:
+    """It is used, and neither written, compared nor shown."""
+    ref = parse(text)
+    assert (shown, login) == (str(ref), ref.login)
+    assert ref == parse(shown)
+    assert "secret" not in f"{ref!r} {ref.at('v2')}"
+    assert ref.at("v2").login == login
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "git+https://me:secret@h/u/r@",
+        "git+https://me:secret@h/u/r:../x",
+        "git+https://me:secret@",
+        "hub+https://me:secret@h/u/r",
+        "https://me:secret@huggingface.co/u/r",
+        "https://me:secret@h/u/r/tree/",
+        " git+https://me:secret@h/u/r",
+    ],
+)
+def test_wrong_ref_with_a_login_is_refused_without_showing_it(text: str) -> None:
+    """It is cut off before anything else is looked at."""
+    with pytest.raises(RefError) as caught:
+        parse(text)
+    assert "secret" not in str(caught.value)
+
+
+def test_nothing_that_a_load_leaves_behind_has_the_login(
+    hub: ServedHub, envhub_home: Path, tmp_path: Path
+) -> None:
+    """Pin, lock file, policy, history, cache and warnings; and the refusal shows a line to copy."""
+    hub.lfs_over = 2000
+    hub.add("user/secret", {**repos.COUNTER, "mesh.bin": b"0" * 3000}, private=True)
+    text = f"git+{hub.git_url('user/secret')}".replace("://", f"://me:{hub.token}@")
+    client = Client(lock=tmp_path / "envhub.lock")
+    with pytest.raises(UntrustedError) as caught:
+        client.prepare(text)
+    pin = client.resolve(text)
+    client.grant(text)
+    lock = client.lock([text])
+    client.make_env(text).close()
+    hub.add("user/secret", {"more.txt": "1"})
+    with pytest.warns(RefMovedWarning) as moved:
+        Client(lock=False).make_env(text, trust_remote_code=True).close()
+    said = f"{caught.value} {pin!r} {pin.pinned_ref} {lock!r} {lock.dumps()} {moved[0].message}"
+    assert hub.token not in said
+    written = [path for path in envhub_home.parent.rglob("*") if path.is_file()]
+    assert written
+    assert not [path for path in written if hub.token.encode() in path.read_bytes()]

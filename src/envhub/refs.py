@@ -14,29 +14,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote, unquote
 
 from envhub.errors import RefError
+from envhub.names import CONTROL, RIGHT_FORM, check_path, check_repo, check_revision
 
 Kind = Literal["hub", "git", "local", "pypi"]
 RepoType = Literal["model", "space", "dataset"]
 
 HUGGING_FACE_HUB = "hf"
-RIGHT_FORM = "owner/name[@revision][:path], as in lerobot/cartpole-env@v1.0:env.py"
 
 _TYPES: dict[str, RepoType] = {"models": "model", "spaces": "space", "datasets": "dataset"}
 _PREFIXES: dict[RepoType, str] = {kind: prefix for prefix, kind in _TYPES.items()}
 _GIT_HOSTS = {"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"}
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _SCP = re.compile(r"[\w.-]+@[\w.-]+:[\w./~-]+")
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
+_LOGIN = re.compile(r"(\s*(?:git\+|hub\+)?(https?|ssh)://)([^/]*)@", re.IGNORECASE)
 _HOST = re.compile(r"(?:[\w.~%-]+(?::[^@/\s]*)?@)?(?:[\w.-]+|\[[0-9a-fA-F:]+\])(?::\d+)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_BAD_REVISION = re.compile(r"[\s\x00-\x20\x7f~^:?*\[\]\\@#]|\.\.|//|\.lock(/|$)|/\.|^[/.-]|[/.]$")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _HF_REVISION = re.compile(r"(refs/(?:pr|convert)/[^/]+|[^/]+)(?:/(.*))?", re.DOTALL)
 
 
@@ -52,6 +50,8 @@ class Ref:
         revision: branch, tag or commit as typed, else `None`.
         path: file or folder inside the repo as typed (for `pypi` the env id), else `None`.
         subdirectory: for `kind="git"`: the folder of the repo that is the env repo.
+        login: for `kind="git"`: `user:password` of the address as typed. No text, no comparison
+            and no file ever has it.
     """
 
     kind: Kind
@@ -61,6 +61,7 @@ class Ref:
     revision: str | None = None
     path: str | None = None
     subdirectory: str | None = None
+    login: str = field(default="", repr=False, compare=False)
 
     @property
     def is_pinned(self) -> bool:
@@ -83,16 +84,35 @@ def parse(text: str) -> Ref:
     """
     if not isinstance(text, str):
         raise RefError(f"a ref is text, not {type(text).__name__}", hint=RIGHT_FORM)
+    text, login = _cut_login(text)
     if not text.strip():
         raise RefError("the ref is empty", hint=RIGHT_FORM)
     if text != text.strip():
         raise RefError(f"{text!r} begins or ends with white space", hint=repr(text.strip()))
-    if _CONTROL.search(text):
+    if CONTROL.search(text):
         raise RefError(f"{text!r} has a control character in it", hint=RIGHT_FORM)
     ref = _parse_kind(text)
     if any(part != part.strip() for part in (ref.location, ref.path or "", ref.subdirectory or "")):
         raise RefError(f"a part of {text!r} begins or ends with white space", hint=RIGHT_FORM)
-    return ref
+    if login and ref.kind != "git":
+        raise RefError(
+            f"a user name or a password stood before the host in {text!r}",
+            why="they would be sent to a hub that takes tokens",
+            hint="leave them out and give the token: token=…, ENVHUB_TOKEN or HF_TOKEN",
+        )
+    return replace(ref, login=login)
+
+
+def _cut_login(text: str) -> tuple[str, str]:
+    """Take `user:password@` out of an address, first of all, so that no message can show it."""
+    found = _LOGIN.match(text)
+    if not found:
+        return text, ""
+    start, scheme, login = found.groups()
+    user, colon, _ = login.partition(":")
+    if scheme.lower() == "ssh":  # there the user name is part of the address, and no secret
+        start, login = f"{start}{user}@", login if colon else ""
+    return start + text[found.end() :], login
 
 
 def _parse_kind(text: str) -> Ref:
@@ -122,9 +142,9 @@ def _parse_repo(text: str, rest: str, *, endpoint: str) -> Ref:
     address, path = _split_path(text, rest)
     repo, at, revision = address.partition("@")
     if at:
-        _check_revision(text, revision)
+        check_revision(text, revision)
     repo_type, repo = _split_type(repo)
-    _check_repo(text, repo)
+    check_repo(text, repo)
     return Ref("hub", repo, endpoint, repo_type, revision if at else None, path)
 
 
@@ -149,7 +169,7 @@ def _parse_web(text: str, rest: str) -> Ref:
         return _parse_repo(
             text, f"{owner}/{name}/{tail}".rstrip("/"), endpoint=f"{scheme}://{host}"
         )
-    _check_repo(text, f"{owner}/{name}")
+    check_repo(text, f"{owner}/{name}")
     revision, path = _split_page(text, tail)
     return Ref("hub", f"{owner}/{name}", f"{scheme}://{host}", repo_type, revision, path)
 
@@ -159,7 +179,7 @@ def _parse_git_page(text: str, site: str, tail: str) -> Ref:
     name, _, tail = tail.partition("/")
     if "@" in name or ":" in name:
         return _parse_git(text, f"//{site.partition('://')[2]}/{owner}/{name}/{tail}".rstrip("/"))
-    _check_repo(text, f"{owner}/{name.removesuffix('.git')}")
+    check_repo(text, f"{owner}/{name.removesuffix('.git')}")
     revision, path = _split_page(text, tail.removeprefix("-/"))
     return Ref("git", f"{site}/{owner}/{name}", revision=revision, path=path)
 
@@ -177,8 +197,8 @@ def _split_page(text: str, tail: str) -> tuple[str | None, str | None]:
             hint=RIGHT_FORM,
         )
     revision = unquote(revision)
-    _check_revision(text, revision)
-    return revision, _check_path(text, unquote(path)) if path else None
+    check_revision(text, revision)
+    return revision, check_path(text, unquote(path)) if path else None
 
 
 def _parse_hf(text: str, rest: str) -> Ref:
@@ -197,11 +217,11 @@ def _parse_hf(text: str, rest: str) -> Ref:
         if not found:
             raise RefError(f"the revision of {text!r} is empty", hint=f"hf://{owner}/{name}@main")
         revision, path = unquote(found.group(1)), found.group(2)
-        _check_revision(text, revision)
+        check_revision(text, revision)
     else:
         name, _, path = name.partition("/")
-    _check_repo(text, f"{owner}/{name}")
-    path = _check_path(text, unquote(path)) if path else None
+    check_repo(text, f"{owner}/{name}")
+    path = check_path(text, unquote(path)) if path else None
     return Ref("hub", f"{owner}/{name}", HUGGING_FACE_HUB, repo_type, revision, path)
 
 
@@ -220,12 +240,12 @@ def _parse_git(text: str, rest: str) -> Ref:
         key, _, value = fragment.partition("=")
         if key != "subdirectory":
             raise RefError(f"{text!r} has #{fragment}", hint="#subdirectory=folder is known")
-        subdirectory = _check_path(text, value)
+        subdirectory = check_path(text, value)
     else:
         address, path = _split_path(text, address)
     repo, at, revision = address.rpartition("@") if "@" in address else (address, "", "")
     if at:
-        _check_revision(text, revision)
+        check_revision(text, revision)
     if not repo.strip("/"):
         raise RefError(f"{text!r} names no repo", hint="git+https://host/repo")
     location = f"{scheme}://{host}{slash}{repo.rstrip('/')}"
@@ -240,14 +260,14 @@ def _parse_local(text: str, rest: str) -> Ref:
         raise RefError(f"{text!r} names no folder", hint="./folder")
     if path is None and folder.endswith(".py") and "/" in folder:
         folder, _, path = folder.rpartition("/")
-        folder, path = folder.rstrip("/") or "/", _check_path(text, path)
+        folder, path = folder.rstrip("/") or "/", check_path(text, path)
     return Ref("local", folder, path=path)
 
 
 def _parse_file(text: str, rest: str) -> Ref:
     """`file:/folder` and `file:///folder`."""
     folder = unquote(re.sub(r"^//(localhost(?=/))?", "", rest))
-    if not folder.startswith(("/", "./", "../", "~/")) or _CONTROL.search(folder):
+    if not folder.startswith(("/", "./", "../", "~/")) or CONTROL.search(folder):
         raise RefError(f"{text!r} names no folder", hint="file:///folder")
     return _parse_local(text, folder)
 
@@ -270,7 +290,7 @@ def _parse_pypi(text: str, rest: str) -> Ref:
 def _split_path(text: str, rest: str) -> tuple[str, str | None]:
     """Cut `:path` off; there is one colon at most, since no path and no revision has one."""
     head, colon, path = rest.partition(":")
-    return head, _check_path(text, path) if colon else None
+    return head, check_path(text, path) if colon else None
 
 
 def _split_type(repo: str) -> tuple[RepoType | None, str]:
@@ -285,62 +305,6 @@ def _split_host(text: str, rest: str) -> tuple[str, str]:
     if not rest.startswith("//") or not _HOST.fullmatch(host) or "@" in host:
         raise RefError(f"{text!r} has no host name that works", hint="https://host/owner/name")
     return host, tail
-
-
-def _check_repo(text: str, repo: str) -> None:
-    parts = repo.split("/")
-    bad = [part for part in parts if not _NAME.fullmatch(part) or "--" in part or ".." in part]
-    if len(parts) != 2 or bad or repo.endswith(".git"):
-        part = f"{bad[0]!r} in {repo!r}" if bad and bad[0] else repr(repo)
-        raise RefError(
-            f"{text!r} is not a ref: {part} is not owner/name", hint=RIGHT_FORM + ", or ./folder"
-        )
-
-
-def _check_revision(text: str, revision: str) -> None:
-    if not revision:
-        raise RefError(
-            f"the revision after @ in {text!r} is empty",
-            why="an empty revision is refused, since it would silently mean the newest commit",
-            hint=text.replace("@", "", 1) + " for the default branch",
-        )
-    if _BAD_REVISION.search(revision) or "@{" in revision or _CONTROL.search(revision):
-        raise RefError(
-            f"the revision {revision!r} in {text!r} is not a branch, tag or commit name",
-            hint=RIGHT_FORM,
-        )
-
-
-def _check_path(text: str, path: str) -> str:
-    """The path in its normal form, or the reason why it is none."""
-    path = re.sub(r"^(\./)+", "", path).removesuffix("/")
-    if problem := _path_problem(path):
-        raise RefError(f"the path {path!r} in {text!r} {problem}", hint=_path_hint(text, path))
-    return path
-
-
-def _path_problem(path: str) -> str:
-    """Why a path inside a repo is not one, or nothing."""
-    parts = path.split("/")
-    head, at, _ = path.rpartition("@")
-    checks = (
-        (not path or path == ".", "is empty"),
-        (path.startswith(("/", "~")), "is not inside the repo"),
-        (".." in parts, "leaves the repo"),
-        ("\\" in path, "has a backslash; folders are separated by /"),
-        (bool(_CONTROL.search(path)), "has a control character in it"),
-        (":" in path, "has a second colon in it"),
-        ("" in parts or "." in parts, "has an empty part in it"),
-        (bool(at) and head.endswith(".py"), "comes before the revision"),
-    )
-    return next((problem for bad, problem in checks if bad), "")
-
-
-def _path_hint(text: str, path: str) -> str:
-    head, at, revision = path.rpartition("@")
-    if at and head.endswith(".py"):
-        return f"{text.partition(':')[0]}@{revision}:{head}"
-    return RIGHT_FORM
 
 
 def _format_hub(ref: Ref) -> str:

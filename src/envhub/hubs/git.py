@@ -95,10 +95,19 @@ class GitRepo:
                 if not item.pointer:
                     _write(target, read(item.blob), progress)
         wanted = [lfs.Wanted(item.pointer, to) for item, to in targets.items() if item.pointer]
-        lfs.download(self._remote, wanted, progress)
+        self._download_lfs(wanted, progress)
         for item, target in targets.items():
             if item.is_executable:
                 target.chmod(0o755)
+
+    def _download_lfs(self, files: Sequence[lfs.Wanted], progress: Progress) -> None:
+        if folder := self._remote.folder:
+            lfs.copy(self._remote, folder, files, progress)
+        elif files:
+            # Late: httpx2 takes longer to import than all of envhub; few repos have LFS files.
+            from envhub.hubs import lfshttp
+
+            lfshttp.download(self._remote, files, progress)
 
     def _items(self, ref: Ref, commit: Commit) -> tuple[Item, ...]:
         key = (commit.id, ref.subdirectory)

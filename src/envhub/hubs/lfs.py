@@ -80,23 +80,6 @@ class Wanted:
             )
 
 
-def download(remote: Remote, files: Sequence[Wanted], progress: Progress) -> None:
-    """Write LFS files; what is there in part is continued.
-
-    Raises:
-        EntryNotFoundError: the remote lacks the bytes of a pointer.
-        HubError: the remote does not give them, or gives others.
-    """
-    if folder := remote.folder:
-        for wanted in files:
-            _copy(wanted, folder, remote, progress)
-    else:
-        # Late: httpx2 takes longer to import than all of envhub; few git repos have LFS files.
-        from envhub.hubs import lfshttp
-
-        lfshttp.download(remote, files, progress)
-
-
 def missing(wanted: Wanted, remote: Remote) -> EntryNotFoundError:
     """The error for a pointer whose bytes the remote does not have."""
     return EntryNotFoundError(
@@ -106,10 +89,17 @@ def missing(wanted: Wanted, remote: Remote) -> EntryNotFoundError:
     )
 
 
-def _copy(wanted: Wanted, folder: Path, remote: Remote, progress: Progress) -> None:
-    source = wanted.pointer.below(folder)
-    if not source.is_file():
-        raise missing(wanted, remote)
-    shutil.copyfile(source, wanted.target)
-    wanted.check()
-    progress(wanted.pointer.size)
+def copy(remote: Remote, folder: Path, files: Sequence[Wanted], progress: Progress) -> None:
+    """Write LFS files of a repo on this machine, whose git directory is `folder`.
+
+    Raises:
+        EntryNotFoundError: the repo lacks the bytes of a pointer.
+        HubError: it has other bytes.
+    """
+    for wanted in files:
+        source = wanted.pointer.below(folder)
+        if not source.is_file():
+            raise missing(wanted, remote)
+        shutil.copyfile(source, wanted.target)
+        wanted.check()
+        progress(wanted.pointer.size)

@@ -28,7 +28,7 @@ def hub_for(
     if ref.kind == "local":
         return LocalFolder(ref.location)
     if ref.kind == "git":
-        return GitRepo(ref.location, cache=settings.home / "git")
+        return GitRepo(_git_url(ref), cache=settings.home / "git")
     if ref.kind == "hub":
         address = _address(ref, settings, endpoint)
         found = _token(address, settings, token)
@@ -37,6 +37,11 @@ def hub_for(
         f"{str(ref)!r} names a package, and this version of envhub does not load packages yet",
         hint="name a repo: owner/name, git+https://…, or ./folder",
     )
+
+
+def _git_url(ref: Ref) -> str:
+    scheme, _, rest = ref.location.partition("://")
+    return f"{scheme}://{ref.login}@{rest}" if ref.login and scheme != "ssh" else ref.location
 
 
 def _address(ref: Ref, settings: Settings, endpoint: str | None) -> str:
