@@ -194,7 +194,8 @@ class TestFetch:
         """Then the branch or tag is fetched, or the history if the commit is no tip."""
         served = hub.repo("model", "user/repo")
         assert served
-        git("config", "uploadpack.allowAnySHA1InWant", "false", folder=served.folder)
+        for key in ("uploadpack.allowAnySHA1InWant", "uploadpack.allowFilter"):
+            git("config", key, "false", folder=served.folder)
         home = Path(os.environ["HOME"])
         (home / ".gitconfig").write_text("[protocol]\n\tversion = 0\n")
         found = load(GitRepo(url, cache=tmp_path / "git"), tmp_path / "out", at(commits[index]))

@@ -80,7 +80,8 @@ class BareRepo:
         """Create the repo if it does not exist yet."""
         if not self.folder.exists():
             git("init", "--quiet", "--bare", "--template=", "--initial-branch=main", self.folder)
-            for key in ("http.receivepack", "uploadpack.allowAnySHA1InWant"):
+            names = ("http.receivepack", "uploadpack.allowAnySHA1InWant", "uploadpack.allowFilter")
+            for key in names:
                 git("config", key, "true", folder=self.folder)
 
     def refs(self) -> dict[str, str]:
