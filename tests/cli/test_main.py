@@ -132,6 +132,7 @@ def test_version(cli: Cli) -> None:
 
 def test_commands_are_a_mapping() -> None:
     """What click does with its dict of commands works with the lazy one."""
+    assert main.list_commands(click.Context(main)) == list(COMMANDS)
     lazy = Commands()
     assert list(lazy) == list(COMMANDS)
     lazy["mine"] = click.Command("mine")

@@ -29,7 +29,11 @@ from envhub.refs import Ref
 
 PACKAGES = ("gymnasium", "numpy", "huggingface-hub")
 EXTRAS = {"rich": "cli", "av": "video", "pillow": "video"}
-TIMEOUT = 3.0
+PATIENCE = 3.0
+"""Seconds for a hub to answer."""
+
+PROGRAM_PATIENCE = 20.0
+"""Seconds for a program on this machine, which may be busy, to answer."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ def _extras(_user: Client) -> Iterator[Finding]:
 def _programs(_user: Client) -> Iterator[Finding]:
     for name, program in (("git", "git"), ("uv", uv.find_uv_bin())):
         try:
-            done = run([program, "--version"], timeout=TIMEOUT)
+            done = run([program, "--version"], timeout=PROGRAM_PATIENCE)
         except CommandError as error:
             yield Finding(name, "warn", error.what, f"install {name}")
         else:
@@ -129,7 +133,7 @@ def _interpreters(_user: Client) -> Iterator[Finding]:
     """The Pythons that uv finds; it is told to look only here, so it asks no network."""
     command = ("python", "list", "--only-installed", "--offline", "--output-format", "json")
     try:
-        done = run([uv.find_uv_bin(), *command], timeout=TIMEOUT)
+        done = run([uv.find_uv_bin(), *command], timeout=PROGRAM_PATIENCE)
         found = msgspec.json.decode(done.stdout, type=list[_Interpreter])
     except (CommandError, msgspec.MsgspecError) as error:
         yield Finding("interpreters", "warn", str(error).partition("\n")[0])
@@ -147,7 +151,7 @@ def _hubs(user: Client) -> Iterator[Finding]:
         # Without a token, and by a repo that does not exist: to say so, a hub must be there.
         ref = Ref("hub", "envhub/doctor", endpoint=address, repo_type="model")
         try:
-            HuggingFaceHub(address, token=False, timeout=TIMEOUT).resolve(ref)
+            HuggingFaceHub(address, token=False, timeout=PATIENCE).resolve(ref)
         except NotFoundError:
             yield Finding("hub", "ok", f"{address}: answers")
         except HubUnreachableError as error:

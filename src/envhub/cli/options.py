@@ -60,7 +60,12 @@ def confirm(out: Output, question: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    if out.mode != "human" or not sys.stdin.isatty():
+    if not asks(out):
         raise click.UsageError(f"{question} Nobody can be asked here, so say -y")
     if not click.confirm(question, err=True):
         raise click.ClickException("as you said, nothing was done")
+
+
+def asks(out: Output) -> bool:
+    """Whether somebody is there to answer."""
+    return out.mode == "human" and sys.stdin.isatty()

@@ -154,8 +154,9 @@ def _drawn(parts: Sequence[Part], stream: TextIO) -> str:
     except ImportError:
         return look_plain.draw(parts)
     is_terminal = stream.isatty()
-    width = os.get_terminal_size(stream.fileno()).columns if is_terminal else PIPE_WIDTH
-    return look_rich.draw(parts, width=width, color=is_terminal)
+    width = os.get_terminal_size(stream.fileno()).columns if is_terminal else 0
+    # A terminal that does not know its width says 0, too.
+    return look_rich.draw(parts, width=width or PIPE_WIDTH, color=is_terminal)
 
 
 def _spaced(parts: Sequence[Part]) -> list[Part]:

@@ -54,12 +54,9 @@ class Report:
 
     def parts(self) -> Iterable[Part]:
         """Tables and facts; one row per episode, or per task if there are several."""
-        done = [(task, task.rollout) for task in self.tasks if task.rollout]
-        if len(self.tasks) == 1 and done:
-            yield _episodes(done[0][1])
-        elif done:
-            yield _tasks(self.tasks)
-        yield Facts("", list(self._facts([each for _, each in done])))
+        done = [task.rollout for task in self.tasks if task.rollout]
+        yield _episodes(done[0]) if len(self.tasks) == len(done) == 1 else _tasks(self.tasks)
+        yield Facts("", list(self._facts(done)))
 
     def _facts(self, rollouts: Sequence[Rollout]) -> Iterator[tuple[str, object]]:
         asked = self.asked

@@ -1,0 +1,96 @@
+"""`envhub demo` publishes, refuses, runs and films, on a machine without a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from click.testing import Result
+
+from envhub import proc
+from envhub.cli import demo
+from envhub.cli.report import Report
+from envhub.cli.run import perform
+from envhub.errors import EnvHubError
+
+Cli = Callable[..., Result]
+
+GALLERY = {"car-racing", "cartpole", "multitask", "pusht"}
+
+
+def test_demo(cli: Cli, tmp_path: Path) -> None:
+    """Four repos are published, one is refused as a user sees it, then run and filmed."""
+    done = cli("demo", "--into", tmp_path / "demo")
+    assert done.exit_code == 0
+    heads = [line for line in done.stderr.splitlines() if " · " in line]
+    assert [head[0] for head in heads] == ["1", "2", "3"]
+    for name in GALLERY:
+        assert name in done.stderr
+    assert "error[untrusted]: Refusing to execute remote code" in done.stderr
+    assert "→ read it, then: envhub run git+file:///" in done.stderr
+    assert "mean" in done.stdout
+    assert f"Watch {tmp_path}/demo/pusht.mp4" in done.stdout
+    with av.open(str(tmp_path / "demo" / "pusht.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) > 50
+
+
+def test_demo_as_data(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In JSON it is one value; without gym-pusht, cartpole is what runs."""
+    monkeypatch.setattr(demo, "find_spec", lambda _: None)
+    done = cli("demo", "--into", tmp_path, "--json")
+    assert done.exit_code == 0
+    data = json.loads(done.stdout)
+    assert {repo["name"] for repo in data["published"]} == GALLERY
+    assert data["refusal"]["code"] == "untrusted"
+    assert data["run"]["repo"] == "cartpole"
+    assert data["run"]["commit"] in {repo["commit"] for repo in data["published"]}
+    assert Path(data["run"]["videos"][0]).is_file()
+
+
+def test_published_repos(tmp_path: Path) -> None:
+    """They are git repos with a tag, and the same commits each time, in nobody's name."""
+    first = list(demo.publish(demo.GALLERY, tmp_path / "a"))
+    (tmp_path / "b" / "cartpole").mkdir(parents=True)
+    (tmp_path / "b" / "cartpole" / "old").touch()
+    second = list(demo.publish(demo.GALLERY, tmp_path / "b"))
+    assert [repo.commit for repo in first] == [repo.commit for repo in second]
+    assert not (tmp_path / "b" / "cartpole" / "old").exists()
+    log = proc.run(["git", "log", "--format=%an %D"], cwd=tmp_path / "a" / "pusht").text
+    assert log == "envhub demo HEAD -> main, tag: v1.0"
+    cartpole = next(repo for repo in first if repo.name == "cartpole")
+    assert cartpole.ref == f"git+file://{tmp_path}/a/cartpole@v1.0"
+    assert cartpole.files == len(list((demo.GALLERY / "cartpole").glob("*")))
+
+
+def test_without_a_checkout(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed envhub has no gallery, and says so."""
+    monkeypatch.setattr(demo, "GALLERY", tmp_path)
+    done = cli("demo", "--into", tmp_path)
+    assert (done.exit_code, "run it in a checkout: make demo" in done.stderr) == (1, True)
+
+
+def test_refusal_must_happen(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the repo ran unasked the demo would fail rather than go on."""
+    monkeypatch.setattr(demo, "perform", lambda *_: None)
+    done = cli("demo", "--into", tmp_path)
+    assert done.exit_code == 1
+    assert "ran although nobody consented" in done.stderr
+
+
+def test_failure_of_the_env(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the env fails, so does the demo."""
+
+    def failing(*args: Any) -> Report:
+        report = perform(*args)
+        for task in report.tasks:
+            object.__setattr__(task, "error", EnvHubError("the env failed"))
+        return report
+
+    monkeypatch.setattr(demo, "find_spec", lambda _: None)
+    monkeypatch.setattr(demo, "perform", failing)
+    done = cli("demo", "--into", tmp_path)
+    assert (done.exit_code, "the env failed" in done.stderr) == (1, True)
