@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import gc
 import multiprocessing
@@ -140,8 +141,13 @@ def test_subclasses_are_real(collector: collect.Collector) -> None:
             def __init__(self) -> None:
                 self.num_envs = 5
 
+        class Abstract(gym.vector.AsyncVectorEnv[Any, Any], abc.ABC):
+            @abc.abstractmethod
+            def more(self) -> None: ...
+
         own, wrapping = Own([Counting()]), Wrapping()
     assert Own.__mro__[1] is SyncVectorEnv
+    assert Abstract.__abstractmethods__ == {"more"}
     assert (own.mine, own.num_envs, wrapping.num_envs) == (1, 1, 5)
     own.close()
 
@@ -293,3 +299,27 @@ def test_factories_arrive_in_new_processes(repo: repos.Repo, context: Any) -> No
     process.start()
     assert results.get(timeout=60) == ("TimeLimit", [repo.package])
     process.join()
+
+
+def test_collections_of_two_threads(repo: repos.Repo) -> None:
+    """Two threads that load at once do not leave each other's classes behind."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with collect.Collector(repo).collecting():
+            inside.set()
+            leave.wait(10)
+
+    def second() -> None:
+        env = collect.Collector(repo).vector([Counting()], use_async_envs=False)
+        leave.set()
+        with collect.Collector(repo).collecting():
+            env.close()
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    threads[0].start()
+    inside.wait(10)
+    threads[1].start()
+    for thread in threads:
+        thread.join(20)
+    assert gym.vector.SyncVectorEnv is SyncVectorEnv

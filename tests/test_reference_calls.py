@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 
 import envhub
 from envhub.errors import ArgumentError, ArgumentTypeError, ResultError, SignatureError
@@ -235,6 +236,25 @@ def test_f5_native_batch(load: Any) -> None:
     assert isinstance(env, gym.vector.VectorEnv)
     with pytest.raises(ResultError, match="pass n_envs=4"):
         load(BATCH, 3)
+
+
+OUTSIDE = """
+class Outside(Env):
+    def reset(self, *, seed=None, options=None):
+        gym.Env.reset(self, seed=seed)
+        return np.full(1, 100, np.float32), {}
+
+def make_env(n_envs=1, use_async_envs=False):
+    return gym.vector.SyncVectorEnv([Outside] * n_envs)
+"""
+
+
+def test_f6_observation_outside_its_space(load: Any) -> None:
+    """It loads, and Gymnasium's checker finds it in the env that the result leads to."""
+    env = load(OUTSIDE).only.envs[0]
+    assert not env.observation_space.contains(env.reset()[0])
+    with pytest.raises(AssertionError, match="not within the observation space"):
+        check_env(env, skip_render_check=True)
 
 
 def test_g1_closing(load: Any) -> None:

@@ -7,6 +7,7 @@ the real class, so a suite of 400 tasks costs nothing and a step costs nothing m
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import functools
 import inspect
@@ -82,22 +83,29 @@ class Collector:
     @contextlib.contextmanager
     def collecting(self) -> Iterator[None]:
         """Let what this thread makes of Gymnasium's classes be collected."""
-        before = [(module, name, getattr(module, name)) for module, name, _ in _REPLACED]
+        with contain.LOCK, self._on_duty():
+            before = [(module, name, getattr(module, name)) for module, name, _ in _REPLACED]
+            for module, name, value in _REPLACED:
+                setattr(module, name, value)
+            try:
+                yield
+            finally:
+                for module, name, value in before:
+                    setattr(module, name, value)
+
+    def vector(self, env_fns: Sequence[Callable[[], Any]], use_async_envs: bool) -> Any:
+        """An env of our own making, collected like the repo's."""
+        with self._on_duty():
+            return (ASYNC if use_async_envs else SYNC)(env_fns)
+
+    @contextlib.contextmanager
+    def _on_duty(self) -> Iterator[None]:
         stack: List[Collector] = _thread.__dict__.setdefault("stack", [])
         stack.append(self)
-        for module, name, value in _REPLACED:
-            setattr(module, name, value)
         try:
             yield
         finally:
             stack.pop()
-            for module, name, value in before:
-                setattr(module, name, value)
-
-    def vector(self, env_fns: Sequence[Callable[[], Any]], use_async_envs: bool) -> Any:
-        """An env of our own making, collected like the repo's."""
-        with self.collecting():
-            return (ASYNC if use_async_envs else SYNC)(env_fns)
 
 
 class Recipe:
@@ -204,8 +212,11 @@ class Collected:
         """The real class's would build it first."""
 
 
-class Collecting(type):
-    """The class of the classes that collect: outside of a collection they are the real ones."""
+class Collecting(abc.ABCMeta):
+    """The class of the classes that collect: outside of a collection they are the real ones.
+
+    It is an `ABCMeta` so that a repo's subclass can have abstract bases beside them.
+    """
 
     real: type
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import threading
 from collections import Counter
@@ -81,9 +82,9 @@ def _own_ids(repo: repos.Repo) -> Iterator[None]:
         for spec in changed.values():
             _make_private(repo, spec)
         repo.specs.update(changed)
-        registry.clear()
-        registry.update(before)
-        registry.update(changed)
+        for name in registry.keys() - before.keys():
+            del registry[name]
+        registry.update({**before, **changed})
 
 
 def _foreign(repo: repos.Repo) -> List[str]:
@@ -96,10 +97,10 @@ def _make_private(repo: repos.Repo, spec: Any) -> None:
     for attribute in ("entry_point", "vector_entry_point"):
         entry = getattr(spec, attribute, None)
         if isinstance(entry, str):
-            top, dot_or_colon, rest = entry.partition("." if "." in entry else ":")
+            top = re.split("[.:]", entry, maxsplit=1)[0]
             private = repo.resolve(top)
             if private:
-                setattr(spec, attribute, private + dot_or_colon + rest)
+                setattr(spec, attribute, private + entry[len(top) :])
 
 
 def _sweep_paths(repo: repos.Repo, before: Iterable[str]) -> None:

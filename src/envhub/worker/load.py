@@ -26,9 +26,6 @@ def entry(repo: repos.Repo) -> ModuleType:
     Raises:
         Fault: it cannot be imported.
     """
-    found = sys.modules.get(repo.entry)
-    if found is not None:
-        return found
     with contain.learning(repo), _importing(repo):
         return importlib.import_module(repo.entry)
 

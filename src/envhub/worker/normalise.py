@@ -110,8 +110,9 @@ class Maker:
 
         with self.collector.guard(), load.explaining(repo):
             value = again()
-        env = self.several(value, again) if _is_single(value) else self.vector(value, where, ())
-        build(env)
+            single = isinstance(value, gymnasium.Env) and wrap.batch_size(value) is None
+            env = self.several(value, again) if single else self.vector(value, where, ())
+            build(env)
         return env
 
 
@@ -120,10 +121,6 @@ def flatten(tasks: Mapping[str, Mapping[Task, Any]]) -> Iterator[Tuple[Tuple[str
     for suite, envs in tasks.items():
         for task, env in envs.items():
             yield (suite, task), env
-
-
-def _is_single(value: Any) -> bool:
-    return isinstance(value, gymnasium.Env) and wrap.batch_size(value) is None
 
 
 def _suite_name(result: Any) -> str:
