@@ -69,6 +69,13 @@ def test_bug_is_logged(envhub_home: Path) -> None:
         assert part in text
 
 
+def test_log_has_no_password() -> None:
+    """A log is sent to somebody: what was typed is in it, the password is not."""
+    log = write_log(ValueError("cannot read https://me:secret@host/x")).read_text()
+    assert "https://***@host/x" in log
+    assert "secret" not in log
+
+
 def test_log_of_a_read_only_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the cache folder cannot be written, the log goes to the temporary folder."""
     (tmp_path / "file").touch()

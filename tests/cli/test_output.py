@@ -154,6 +154,30 @@ def test_no_color(monkeypatch: pytest.MonkeyPatch, no_color: str | None, colored
     assert ("\x1b[1;31m" in look_rich.draw([PROBLEM], width=80, color=True)) is colored
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("git+https://me:secret@host/x", "git+https://***@host/x"),
+        ("'https://secret@host/x'", "'https://***@host/x'"),
+        ("git+ssh://git@host/x", "git+ssh://git@host/x"),
+        ("ssh://git:secret@host/x", "ssh://***@host/x"),
+        ("https://host/you/env@v1:a.py", "https://host/you/env@v1:a.py"),
+        ("see https://host and you@host", "see https://host and you@host"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["human", "json"])
+def test_passwords_are_not_shown(
+    text: str, shown: str, mode: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever a message repeats of what was typed, a password in it is not shown."""
+    out = Output(mode)
+    out.emit(text, text)
+    out.problem(Problem("code", text, hint=text))
+    assert "secret" not in "".join(capsys.readouterr())
+    out.emit(text, text)
+    assert shown in capsys.readouterr().out
+
+
 def test_parts_stand_apart(capsys: pytest.CaptureFixture[str]) -> None:
     """Tables and facts have an empty line between them; lines of text have none."""
     Output().emit({}, "a", "b", Facts("", [("c", 1)]), Facts("", [("d", 2)]), "e")

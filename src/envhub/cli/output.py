@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 import warnings
@@ -24,6 +25,8 @@ Mode = Literal["human", "json", "quiet"]
 
 PIPE_WIDTH = 200
 """Columns where nobody looks at a terminal: wide, so that no line is cut."""
+
+_LOGIN = re.compile(r"(https?://)[^/@\s\"']+@|(://)[^/@:\s\"']*:[^/@\s\"']*@")
 
 PATIENCE = 0.3
 """Seconds that something may take before it gets a progress bar."""
@@ -146,6 +149,11 @@ class Output:
         return lambda done, note: bars.update(task, completed=done, note=note)
 
 
+def masked(text: str) -> str:
+    """The text without the user names and passwords of its URLs."""
+    return _LOGIN.sub(r"\1\2***@", text)
+
+
 def _drawn(parts: Sequence[Part], stream: TextIO) -> str:
     parts = _spaced(parts)
     try:
@@ -171,8 +179,9 @@ def _spaced(parts: Sequence[Part]) -> list[Part]:
 
 def _write(stream: TextIO, text: str) -> None:
     encoding = stream.encoding or "utf-8"
+    safe = masked(text).encode(encoding, "replace").decode(encoding)
     try:
-        print(text.encode(encoding, "replace").decode(encoding), end="", file=stream, flush=True)
+        print(safe, end="", file=stream, flush=True)
     except BrokenPipeError as error:
         # What is still in the buffer would be complained about when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

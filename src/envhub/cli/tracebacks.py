@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 
 from envhub import __version__
+from envhub.cli.output import masked
 from envhub.settings import Settings
 
 
@@ -27,7 +28,7 @@ def write_log(error: BaseException) -> Path:
         path = folder / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path.write_text("\n".join(lines), encoding="utf-8", errors="replace")
+            path.write_text(masked("\n".join(lines)), encoding="utf-8", errors="replace")
         except OSError:
             continue
         return path
