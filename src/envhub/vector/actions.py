@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,36 +38,65 @@ class Actions:
 
     def put(self, actions: Any) -> bool:
         """Write actions into the block, if they fit without a change."""
-        if (
-            type(actions) is np.ndarray
-            and actions.dtype == self._dtype
-            and actions.shape == self._shape
-        ):
-            self.array[...] = actions  # type: ignore[index]  # there is a dtype, so there is an array
-            return True
-        return False
+        if self._shape is None or not _fits(actions, self._dtype, self._shape):
+            return False
+        self.array[...] = actions  # type: ignore[index]  # there is a shape, so there is an array
+        return True
 
     def rows(self, rows: slice) -> np.ndarray[Any, Any]:
         """A copy of some envs' actions, as they were put."""
         assert self.array is not None  # noqa: S101 — whoever put actions had where to put them
         return self.array[rows].copy()
 
-    def split(self, actions: Any, rows: Iterable[slice]) -> list[bytes]:
-        """Pack actions, a payload for each shard.
+    def split(self, actions: Any, rows: Sequence[slice]) -> list[bytes]:
+        """Pack the actions of all envs, a payload for each shard.
+
+        Args:
+            actions: one for each env.
+            rows: the envs of each shard.
 
         Raises:
             ValueError: there are not as many actions as envs.
             TypeError: they cannot be iterated over.
         """
-        items = self._items(actions)
+        items = self._items(actions, self._count)
         return [self._codec.encode(items[part]) for part in rows]
 
-    def _items(self, actions: Any) -> Any:
+    def deal(self, actions: Any, places: Sequence[Any], rows: Sequence[slice]) -> list[bytes]:
+        """Write the actions of some shards into the block, or pack them, a payload for each shard.
+
+        Args:
+            actions: one for each env of these shards.
+            places: for each shard the places of its actions.
+            rows: for each shard its envs.
+
+        Raises:
+            ValueError: there are not as many actions as envs.
+        """
+        count = sum(part.stop - part.start for part in rows)
+        if self._shape is not None and _fits(actions, self._dtype, (count, *self._shape[1:])):
+            for place, part in zip(places, rows, strict=True):
+                self.array[part] = actions[place]  # type: ignore[index]  # there is a shape
+            return [b""] * len(rows)
+        items = self._items(actions, count)
+        return [self._codec.encode(_pick(items, place)) for place in places]
+
+    def _items(self, actions: Any, count: int) -> Any:
         if type(actions) is np.ndarray and isinstance(self._space, ARRAYS) and actions.ndim:
             # Iterating over it here or there gives the same.
-            count_up(range(self._count), range(len(actions)))
+            count_up(range(count), range(len(actions)))
             return actions
-        return count_up(range(self._count), iterate(self._space, actions))
+        return count_up(range(count), iterate(self._space, actions))
+
+
+def _fits(actions: Any, dtype: Any, shape: tuple[int, ...]) -> bool:
+    return type(actions) is np.ndarray and actions.dtype == dtype and actions.shape == shape
+
+
+def _pick(items: Any, place: Any) -> Any:
+    if isinstance(place, slice) or isinstance(items, np.ndarray):
+        return items[place]
+    return [items[index] for index in place.tolist()]
 
 
 def count_up(envs: Iterable[int], actions: Iterable[Any]) -> list[Any]:

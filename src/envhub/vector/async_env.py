@@ -14,17 +14,16 @@ from gymnasium.error import AlreadyPendingCallError, ClosedEnvironmentError, NoA
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.async_vector_env import AsyncState
 from gymnasium.vector.async_vector_env import AsyncVectorEnv as GymnasiumAsyncVectorEnv
-from gymnasium.vector.utils import batch_space
 
 from envhub.errors import ArgumentError, WorkerError
 from envhub.vector import arguments, planning
 from envhub.vector.engine import Engine, Heard, Limit
 from envhub.vector.failures import Failure
 from envhub.vector.options import Options
-from envhub.vector.planning import ObservationMode
+from envhub.vector.planning import ObservationMode, Wanted
 from envhub.vector.pool import Answer, Worker
-from envhub.vector.slab import Plan
 from envhub.vector.starts import LocalStarter, Starter
+from envhub.vector.stream import Stream
 from envhub.worker import protocol
 
 Array = np.ndarray[Any, Any]
@@ -119,56 +118,26 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
         if not len(env_fns):
             raise ArgumentError("a vector env of no envs", hint="pass at least one env factory")
         starter = LocalStarter(env_fns, options.start_method, options.threads)
-        modes = observation_mode, autoreset_mode
-        self._open(starter, len(env_fns), copy, modes, options)
+        wanted = Wanted(observation_mode, AutoresetMode(autoreset_mode), copy)
+        self._open(starter, len(env_fns), wanted, options)
 
-    def _open(
-        self,
-        starter: Starter,
-        num_envs: int,
-        copy: bool,
-        modes: tuple[Any, str | AutoresetMode],
-        options: Options,
-    ) -> None:
-        self.observation_mode = modes[0]
-        self.autoreset_mode = AutoresetMode(modes[1])
-        self.copy = copy
+    def _open(self, starter: Starter, num_envs: int, wanted: Wanted, options: Options) -> None:
+        self.observation_mode = wanted.observation_mode
+        self.autoreset_mode = wanted.autoreset_mode
+        self.copy = wanted.copy
         self.num_envs = num_envs
         self._options = options
         self._unsettled = False
-        planning.check_mode(self.observation_mode)
         num_workers = options.workers_for(num_envs, self.max_concurrency)
         self._engine = Engine(starter, num_envs, num_workers, options)
         try:
-            self._build()
+            envs = planning.build(self._engine, wanted)
+            self._stream = Stream(self._engine, options.batch_size or num_envs)
         except BaseException:
             self._engine.pool.close(terminate=True)
             raise
+        vars(self).update(vars(envs))
         self._state = AsyncState.DEFAULT
-
-    def _build(self) -> None:
-        mode: Any = self.observation_mode
-        said = self._engine.build(all_spaces=mode == "different")
-        self.metadata = {**said[0]["metadata"], "autoreset_mode": self.autoreset_mode}
-        self.render_mode = said[0]["render_mode"]
-        self.single_action_space = said[0]["action_space"]
-        self.action_space = batch_space(self.single_action_space, self.num_envs)
-        spaces = planning.observation_spaces(mode, said, self.num_envs)
-        self.single_observation_space, self.observation_space = spaces
-        plan = Plan(
-            num_envs=self.num_envs,
-            num_workers=len(self._engine.workers),
-            observation_space=self.single_observation_space,
-            action_space=self.single_action_space,
-            batched_actions=self.action_space,
-            same=mode == "same",
-            mode=self.autoreset_mode.value,
-            copy=self.copy,
-            recovers=self._options.recovers,
-        )
-        said = self._engine.map(plan)
-        size = self._engine.slab.layout.size
-        planning.check_spaces(mode, self.single_action_space, said, size)
 
     @property
     def workers(self) -> tuple[Worker, ...]:
@@ -246,6 +215,43 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
         infos = engine.infos(heard, self._add_info)
         return engine.observation(heard), rewards, terminations, truncations, infos
 
+    def send(self, actions: Any, env_ids: Any = None) -> None:
+        """Let some envs step while others are still at it; `recv` has what they answer.
+
+        Args:
+            actions: one for each of these envs.
+            env_ids: which envs, like `recv` told in `info["env_id"]`; all of them by default.
+
+        Raises:
+            ArgumentError: some, but not all envs of a worker.
+            AlreadyPendingCallError: some of them have a step that was not received.
+        """
+        self._begin_turn("send")
+        self._stream.send(actions, env_ids)
+
+    def async_reset(self, seed: Any = None, options: dict[str, Any] | None = None) -> None:
+        """Reset all envs for `recv` to answer, like `reset_async` otherwise."""
+        self._begin_turn("async_reset")
+        seeds = arguments.seeds_of(seed, self.num_envs)
+        self._engine.reset(seeds, *arguments.mask_of(options, self.num_envs))
+        self._stream.await_all()
+
+    def recv(self, timeout: float | None = None) -> Outcome:
+        """Wait for the steps of `batch_size` envs, whichever are ready first.
+
+        Args:
+            timeout: seconds after which to give up.
+
+        Returns:
+            What `step_wait` returns, for these envs; `infos["env_id"]` says which they are.
+
+        Raises:
+            NoAsyncCallError: fewer envs were sent actions.
+            multiprocessing.TimeoutError: they took longer.
+        """
+        self._assert_is_running()
+        return self._stream.recv(timeout)
+
     def call_async(self, name: str, /, *args: Any, **kwargs: Any) -> None:
         """Ask all envs to call a method, or for an attribute; `call_wait` has the results.
 
@@ -314,15 +320,21 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
                 "complete."
             )
             self._state = AsyncState.DEFAULT
+        self._stream.close()
         self._engine.pool.close(timeout, terminate=terminate)
 
-    def _begin(self, name: str, seconds: float | None) -> None:
+    def _begin_turn(self, name: str) -> None:
+        self._assert_is_running()
         if self._state != AsyncState.DEFAULT:
-            raise AlreadyPendingCallError(
-                f"Calling `{name}` while waiting for a pending call to `{self._state.value}` to "
-                "complete.",
-                str(self._state.value),
-            )
+            raise _pending(name, self._state.value)
+        self._settle(self._options.step_timeout)
+
+    def _begin(self, name: str, seconds: float | None) -> None:
+        if self._state != AsyncState.DEFAULT or self._stream.is_pending:
+            raise _pending(name, "send" if self._stream.is_pending else self._state.value)
+        self._settle(seconds)
+
+    def _settle(self, seconds: float | None) -> None:
         if self._unsettled:
             self._engine.settle(seconds)
             self._unsettled = False
@@ -360,6 +372,12 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
             )
         if self._engine.pool.broken:
             raise WorkerError(self._engine.pool.broken, hint="close() it and make a new one")
+
+
+def _pending(name: str, other: str) -> AlreadyPendingCallError:
+    return AlreadyPendingCallError(
+        f"Calling `{name}` while waiting for a pending call to `{other}` to complete.", other
+    )
 
 
 def _concurrency(limit: Any) -> int | None:

@@ -37,10 +37,12 @@ class Limit(NamedTuple):
     Attributes:
         patience: a time of `time.monotonic()` at which the caller is told that it is late.
         seconds: after how long a worker counts as hung.
+        hung_at: when it first does, if it was asked some time ago.
     """
 
     patience: float | None = None
     seconds: float | None = None
+    hung_at: float | None = None
 
 
 class Heard(NamedTuple):
@@ -268,8 +270,9 @@ class Engine:
         return self._decoded(answer)
 
     def _answer(self, worker: Worker, limit: Limit) -> Answer:
+        hung_at = limit.hung_at
         while True:
-            ends = limit.patience, self._end_of(limit.seconds)
+            ends = limit.patience, hung_at or self._end_of(limit.seconds)
             try:
                 answer = worker.hear(min((end for end in ends if end is not None), default=None))
             except BellError as error:
@@ -281,6 +284,7 @@ class Engine:
                     return answer
                 failure = self._raised(worker, answer)
             self._heal(worker, failure)
+            hung_at = None
 
     def _has_failed(self, worker: Worker, answer: Answer) -> bool:
         # Without recovery, an env's exception is not its worker's failure.

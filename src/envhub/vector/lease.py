@@ -39,6 +39,9 @@ class Delivery(Protocol):
     def next_slot(self) -> int:
         """The slot that the next step may write."""
 
+    def spare(self, slot: int) -> int:
+        """A slot other than `slot`, if there is one, for a step whose outcome will be copied."""
+
     def deliver(self, slot: int) -> Arrays:
         """The arrays of an observation that was written into `slot`, one for each leaf."""
 
@@ -62,7 +65,11 @@ class Copied:
 
     def next_slot(self) -> int:
         """The other slot, if there are two."""
-        return (self.slot + 1) % len(self._slots)
+        return self.spare(self.slot)
+
+    def spare(self, slot: int) -> int:
+        """The other slot, if there are two."""
+        return (slot + 1) % len(self._slots)
 
     def deliver(self, slot: int) -> Arrays:
         """Copies."""
@@ -83,7 +90,11 @@ class Alternating:
 
     def next_slot(self) -> int:
         """The other slot."""
-        return (self.slot + 1) % len(self._slots)
+        return self.spare(self.slot)
+
+    def spare(self, slot: int) -> int:
+        """The other slot, if there are two."""
+        return (slot + 1) % len(self._slots)
 
     def deliver(self, slot: int) -> Arrays:
         """The slot's own arrays."""
@@ -143,6 +154,11 @@ class Leased:
                 return slot
         return 0
 
+    def spare(self, slot: int) -> int:
+        """Scratch, or a slot that nobody sees."""
+        free = (other for other in range(1, self._count) if self._ledger.is_free(other))
+        return 0 if slot else next(free, 0)
+
     def deliver(self, slot: int) -> Arrays:
         """New arrays on the slot, or a copy of scratch."""
         self.slot = slot
@@ -171,7 +187,11 @@ class Pooled:
 
     def next_slot(self) -> int:
         """The other slot, if there are two."""
-        return (self.slot + 1) % len(self._slots)
+        return self.spare(self.slot)
+
+    def spare(self, slot: int) -> int:
+        """The other slot, if there are two."""
+        return (slot + 1) % len(self._slots)
 
     def deliver(self, slot: int) -> Arrays:
         """Copies, in memory that nobody sees any more."""

@@ -76,7 +76,16 @@ class Options:
     def workers_for(self, num_envs: int, limit: int | None = None) -> int:
         """How many workers to start for so many envs, `limit` at most."""
         wanted = self.num_workers or self._by_step(num_envs)
-        return max(1, min(wanted, num_envs, limit or num_envs))
+        count = max(1, min(wanted, num_envs, limit or num_envs))
+        if self.num_workers or self.batch_size is None:
+            return count
+        return self._whole_batches(count, num_envs)
+
+    def _whole_batches(self, least: int, num_envs: int) -> int:
+        """So many workers or a few more, so that some of them make up a batch."""
+        counts = (count for count in range(least, num_envs + 1) if num_envs % count == 0)
+        batch = self.batch_size or num_envs
+        return next((count for count in counts if batch % (num_envs // count) == 0), num_envs)
 
     def _by_step(self, num_envs: int) -> int:
         if self.step == "wait":

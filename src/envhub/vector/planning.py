@@ -1,12 +1,17 @@
-"""What the envs of a vector are, from what the workers say and what the caller wants."""
+"""Builds the envs of a vector: what they are, from what workers say and what the caller wants."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gymnasium import Space
+from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_differing_spaces, batch_space
+
+from envhub.vector.engine import Engine
+from envhub.vector.slab import Plan
 
 ObservationMode = str | tuple[Space[Any], Space[Any]]
 
@@ -18,6 +23,75 @@ NOT_ALIKE = (
     "AsyncVectorEnv(..., observation_mode='different' or custom space) however the "
     "sub-environment's observation spaces do not share a common shape and dtype."
 )
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the caller wants of a vector of envs.
+
+    Attributes:
+        observation_mode: how observation spaces are batched.
+        autoreset_mode: what follows the last step of an episode.
+        copy: whether an observation that was returned never changes.
+
+    Raises:
+        TypeError: the observation mode is a pair, but not of spaces.
+        ValueError: one of the modes is none.
+    """
+
+    observation_mode: Any
+    autoreset_mode: AutoresetMode
+    copy: bool = True
+
+    def __post_init__(self) -> None:
+        check_mode(self.observation_mode)
+
+
+@dataclass(frozen=True)
+class Envs:
+    """What the envs of a vector are, in Gymnasium's words."""
+
+    metadata: dict[str, Any]
+    render_mode: str | None
+    single_observation_space: Space[Any]
+    observation_space: Space[Any]
+    single_action_space: Space[Any]
+    action_space: Space[Any]
+
+
+def build(engine: Engine, wanted: Wanted) -> Envs:
+    """Let the workers build their envs and map their block.
+
+    Raises:
+        RuntimeError: the envs have different spaces.
+        Exception: what a factory raised.
+    """
+    mode = wanted.observation_mode
+    said = engine.build(all_spaces=mode == "different")
+    action_space = said[0]["action_space"]
+    single, batched = observation_spaces(mode, said, engine.num_envs)
+    envs = Envs(
+        metadata={**said[0]["metadata"], "autoreset_mode": wanted.autoreset_mode},
+        render_mode=said[0]["render_mode"],
+        single_observation_space=single,
+        observation_space=batched,
+        single_action_space=action_space,
+        action_space=batch_space(action_space, engine.num_envs),
+    )
+    plan = Plan(
+        num_envs=engine.num_envs,
+        num_workers=len(engine.workers),
+        observation_space=single,
+        action_space=action_space,
+        batched_actions=envs.action_space,
+        same=mode == "same",
+        mode=wanted.autoreset_mode.value,
+        copy=wanted.copy,
+        recovers=engine.options.recovers,
+    )
+    said = engine.map(plan)
+    check_spaces(mode, action_space, said, engine.slab.layout.size)
+    return envs
 
 
 def check_mode(mode: Any) -> None:

@@ -81,7 +81,7 @@ class Slab:
         self._bool_flags = self._flags.view(np.bool_)
         self.slots = lease.views(self.layout, memory)
         self.delivery = self._deliver(plan, memory, codec)
-        self.objects: Objects = [[] for _ in self.observations.objects]
+        self.objects: Objects = [[None] * plan.num_envs for _ in self.observations.objects]
 
     def _choose(self, plan: Plan, codec: Codec) -> Layout:
         parts, action = self.observations.leaves, action_of(plan.action_space)
@@ -103,29 +103,62 @@ class Slab:
         return lease.Pooled(self.layout, memory)
 
     def observation(self, slot: int, objects: Sequence[Objects] = ()) -> Any:
-        """The observation that was written into `slot`.
+        """The observation of all envs that was written into `slot`.
 
         Args:
             slot: where its arrays are.
             objects: for each worker what it answered of the parts that are objects.
         """
         if self.observations.objects:
-            self._keep(objects)
+            self.objects = _joined(objects)
         return self.observations.join(self.delivery.deliver(slot), self.objects)
 
+    def observation_of_some(
+        self, shards: Sequence[tuple[int, slice]], objects: Sequence[Objects]
+    ) -> Any:
+        """The observation of the envs of some shards, copied.
+
+        Args:
+            shards: for each the slot and the rows of its arrays.
+            objects: for each what it answered of the parts that are objects.
+        """
+        if self.observations.objects:
+            for (_, rows), parts in zip(shards, objects, strict=True):
+                for kept, part in zip(self.objects, parts, strict=True):
+                    kept[rows] = part
+        leaves = range(len(self.observations.arrays))
+        arrays = [_copied([self.slots[s][leaf][rows] for s, rows in shards]) for leaf in leaves]
+        return self.observations.join(arrays, _joined(objects))
+
     def outcome(self) -> tuple[Array, Array, Array]:
-        """Copies of rewards, terminations and truncations.
+        """Copies of rewards, terminations and truncations of all envs.
 
         Raises:
             WorkerProtocolError: a flag is neither true nor false.
         """
+        self._check_flags()
+        ended, cut = self._bool_flags
+        return self.rewards.copy(), ended.copy(), cut.copy()
+
+    def outcome_of_some(self, shards: Sequence[slice]) -> tuple[Array, Array, Array]:
+        """Copies of rewards, terminations and truncations of the envs of some shards.
+
+        Raises:
+            WorkerProtocolError: a flag is neither true nor false.
+        """
+        self._check_flags()
+        ended, cut = self._bool_flags
+        rewards, ended, cut = (
+            _copied([column[rows] for rows in shards]) for column in (self.rewards, ended, cut)
+        )
+        return rewards, ended, cut
+
+    def _check_flags(self) -> None:
         if bytes(self._raw_flags).strip(b"\0\1"):
             raise WorkerProtocolError(
                 "a worker wrote a flag that is neither true nor false",
                 why="something wrote into the shared block that has no business there",
             )
-        ended, cut = self._bool_flags
-        return self.rewards.copy(), ended.copy(), cut.copy()
 
     def rows(self, rows: slice) -> tuple[Array, Array]:
         """Copies of some envs' rewards and flags."""
@@ -136,7 +169,11 @@ class Slab:
         arrays = [np.array(array[env]) for array in self.slots[slot]]
         return self.observations.join_one(arrays, [values[env] for values in self.objects])
 
-    def _keep(self, objects: Sequence[Objects]) -> None:
-        self.objects = [
-            [value for part in parts for value in part] for parts in zip(*objects, strict=True)
-        ]
+
+def _joined(objects: Sequence[Objects]) -> Objects:
+    """The objects of some workers' envs, in the order of the workers."""
+    return [[value for part in parts for value in part] for parts in zip(*objects, strict=True)]
+
+
+def _copied(parts: Sequence[Array]) -> Array:
+    return parts[0].copy() if len(parts) == 1 else np.concatenate(parts)
