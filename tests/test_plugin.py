@@ -23,55 +23,35 @@ from envhub.testing.isolated import NetworkBlockedError
 pytest_plugins = ["pytester"]
 
 INI = "[pytest]\nenvhub_isolate = true\n"
-LEAKY = {
-    "process": """
-        import subprocess
-        def test(): test.p = subprocess.Popen(['sleep', '60'])
-    """,
-    "orphan": """
-        import subprocess
-        def test(): subprocess.run(['sh', '-c', 'sleep 60 >/dev/null 2>&1 &'])
-    """,
-    "daemon": """
-        import subprocess
-        def test():
-            null = subprocess.DEVNULL
-            subprocess.run(['setsid', '-f', 'sleep', '60'], stdout=null, stderr=null)
-    """,
-    "listening socket": """
-        import socket
-        def test(): test.s = socket.create_server(('127.0.0.1', 0))
-    """,
-    "socket pair": """
-        import socket
-        def test(): test.s = socket.socketpair()
-    """,
-    "memfd": """
-        import os
-        def test(): os.memfd_create('left')
-    """,
-    "mapping": """
-        import mmap, os
-        def test():
-            fd = os.memfd_create('left')
-            os.ftruncate(fd, 4096)
-            test.map = mmap.mmap(fd, 4096)
-            os.close(fd)
-    """,
-    "segment": """
-        from multiprocessing import shared_memory
-        def test():
-            left = shared_memory.SharedMemory(create=True, size=10)
-            left.close()  # the resource tracker removes it when this pytest ends
-    """,
-}
+LEAKY = """
+import mmap, os, socket, subprocess
+from multiprocessing import shared_memory
+
+NULL = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+KEPT = []
+
+def test_process(): KEPT.append(subprocess.Popen(["sleep", "60"]))
+def test_orphan(): subprocess.run(["sh", "-c", "sleep 60 &"], **NULL)
+def test_daemon(): subprocess.run(["setsid", "-f", "sleep", "60"], **NULL)
+def test_listener(): KEPT.append(socket.create_server(("127.0.0.1", 0)))
+def test_pair(): KEPT.append(socket.socketpair())
+def test_memfd(): os.memfd_create("left")
+def test_mapping():
+    fd = os.memfd_create("left")
+    os.ftruncate(fd, 4096)
+    KEPT.append(mmap.mmap(fd, 4096))
+    os.close(fd)
+def test_segment():
+    left = shared_memory.SharedMemory(create=True, size=10)
+    left.close()  # the resource tracker removes it when this pytest ends
+"""
 
 
 def run(pytester: pytest.Pytester, source: str, ini: str = INI) -> pytest.RunResult:
     """Run a test in a pytest of its own that has no plugin but ours."""
     pytester.makepyfile(source)
     pytester.makeini(ini)
-    pytester.makeconftest("from envhub.testing import leaks\nleaks._PATIENCE = 1.0\n")
+    pytester.makeconftest("from envhub.testing import leaks\nleaks._PATIENCE = 0.5\n")
     options = ("-p", "no:cacheprovider", "-p", "envhub.testing.plugin", "-W", "ignore")
     return pytester.runpytest_subprocess("--disable-plugin-autoload", *options)
 
@@ -89,14 +69,22 @@ class NamedMemory:
 
 
 class TestLeaks:
-    @pytest.mark.parametrize("source", LEAKY.values(), ids=LEAKY)
-    def test_what_is_left_behind_fails_the_test(
-        self, pytester: pytest.Pytester, source: str
-    ) -> None:
-        """The test itself passes, its end is an error that says what was left."""
-        result = run(pytester, source)
-        result.assert_outcomes(passed=1, errors=1)
-        result.stdout.fnmatch_lines(["*the test left behind:*"])
+    def test_what_is_left_behind_fails_the_test(self, pytester: pytest.Pytester) -> None:
+        """Each test passes, and its end is an error that says what was left."""
+        result = run(pytester, LEAKY)
+        result.assert_outcomes(passed=8, errors=8)
+        found = {
+            "process": "process *: sleep 60",
+            "orphan": "process *: sleep 60",
+            "daemon": "process *: sleep 60",
+            "listener": "socket:*",
+            "pair": "socket:*",
+            "memfd": "shared memory /memfd:left*",
+            "mapping": "shared memory /memfd:left*",
+            "segment": "shared memory file /dev/shm/psm_*",
+        }
+        for name, line in found.items():
+            result.stdout.fnmatch_lines([f"*ERROR at teardown of test_{name} *", line])
 
     def test_marker_allows_it(self, pytester: pytest.Pytester) -> None:
         """With a reason, for libraries that keep a server of their own."""
