@@ -26,5 +26,6 @@ Public names:
 """
 
 from envhub.vector.async_env import AsyncVectorEnv
+from envhub.vector.batched import BatchedVectorEnv
 
-__all__ = ["AsyncVectorEnv"]
+__all__ = ["AsyncVectorEnv", "BatchedVectorEnv"]

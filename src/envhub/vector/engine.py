@@ -88,19 +88,20 @@ class Engine:
         """The workers, in the order of their envs."""
         return self.pool.workers
 
-    def build(self, *, all_spaces: bool) -> list[Told]:
+    def build(self, *, all_spaces: bool = False, whole: bool = False) -> list[Told]:
         """Start the workers and let them build their envs; what each says of them.
 
         Args:
             all_spaces: ask for the observation space of each env.
+            whole: there is one env, a vector env.
 
         Raises:
             Exception: what a factory raised.
         """
-        self._wishes = {"spaces": all_spaces}
+        self._wishes = {"spaces": all_spaces, "whole": whole}
         for worker in self.workers:
             self._build(worker)
-        return self._checked(self.collect(Limit(seconds=self.options.start_timeout)))
+        return self.told(self.collect(Limit(seconds=self.options.start_timeout)))
 
     def map(self, plan: Plan) -> list[Told]:
         """Lay out the block and let the workers map it; whether their spaces fit the plan."""
@@ -115,13 +116,14 @@ class Engine:
             "action_space": plan.action_space,
             "same": plan.same,
             "mode": plan.mode,
+            "whole": plan.whole,
             "recall": replays,
             "measure": self.options.profile is not None,
         }
         self._map = Asked(protocol.MAP, 0, self.pool.codec.encode(told))
         for worker in self.workers:
             self.pool.ask(worker, self._map)
-        answers = self._checked(self.collect(Limit(seconds=self.options.start_timeout)))
+        answers = self.told(self.collect(Limit(seconds=self.options.start_timeout)))
         self.pool.cursors = self.slab.cursors
         if self.options.recovers:
             self._recovery = Recovery(
@@ -151,7 +153,7 @@ class Engine:
             worker.slot = worker.asked.slot
         if answers == self._silence and self._recovery is None:
             return self._quiet
-        told = self._checked(answers, stepping=True)
+        told = self.told(answers, stepping=True)
         try:
             parts = [self._part(*each) for each in zip(some, answers, told, strict=True)]
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -172,7 +174,7 @@ class Engine:
     def reset(self, seeds: Sequence[Any], options: Any, mask: Any) -> None:
         """Ask all workers for a reset."""
         slot = self.slab.delivery.next_slot()
-        end = self._end_of(self.options.reset_timeout)
+        end = self.end_of(self.options.reset_timeout)
         for worker in self.workers:
             rows = slice(worker.lo, worker.hi)
             some = None if mask is None else mask[rows].tolist()
@@ -192,13 +194,13 @@ class Engine:
             self.pool.ring(protocol.STEP, slot)
             return
         payloads = actions_of.split(actions, [slice(w.lo, w.hi) for w in self.workers])
-        end = self._end_of(self.options.step_timeout)
+        end = self.end_of(self.options.step_timeout)
         for worker, payload in zip(self.workers, payloads, strict=True):
             self.pool.ask(worker, Asked(protocol.STEP, slot, payload), end)
 
     def call(self, command: int, told: Sequence[Told]) -> None:
         """Ask each worker to call or set something."""
-        end = self._end_of(self.options.call_timeout)
+        end = self.end_of(self.options.call_timeout)
         for worker, each in zip(self.workers, told, strict=True):
             self.pool.ask(worker, Asked(command, 0, self.pool.codec.encode(each)), end)
 
@@ -221,7 +223,7 @@ class Engine:
         Raises:
             Exception: what an env raised.
         """
-        return [result for told in self._checked(answers) for result in told.get("results", ())]
+        return [result for told in self.told(answers) for result in told.get("results", ())]
 
     def note_attribute(self, worker: Worker, name: str, told: Told) -> None:
         """Remember an attribute that was set, for new envs in the place of lost ones."""
@@ -246,7 +248,7 @@ class Engine:
         Raises:
             Failed: it failed in that.
         """
-        self.pool.ask(worker, asked, self._end_of(self.options.start_timeout))
+        self.pool.ask(worker, asked, self.end_of(self.options.start_timeout))
         return self._ordered(worker)
 
     def broken(self, error: BaseException) -> BaseException:
@@ -257,12 +259,12 @@ class Engine:
     def _build(self, worker: Worker) -> None:
         wishes = {"describe": worker.spot.worker == 0, **self._wishes}
         payload = self.pool.codec.encode({**self.pool.launch(worker), **wishes})
-        end = self._end_of(self.options.start_timeout)
+        end = self.end_of(self.options.start_timeout)
         self.pool.ask(worker, Asked(protocol.BUILD, 0, payload), end)
 
     def _ordered(self, worker: Worker) -> Told:
         try:
-            answer = worker.hear(self._end_of(self.options.start_timeout))
+            answer = worker.hear(self.end_of(self.options.start_timeout))
         except BellError as error:
             raise Failed(self.pool.failure(worker, error)) from error
         if answer[0] == protocol.FAILED:
@@ -272,7 +274,7 @@ class Engine:
     def _answer(self, worker: Worker, limit: Limit) -> Answer:
         hung_at = limit.hung_at
         while True:
-            ends = limit.patience, hung_at or self._end_of(limit.seconds)
+            ends = limit.patience, hung_at or self.end_of(limit.seconds)
             try:
                 answer = worker.hear(min((end for end in ends if end is not None), default=None))
             except BellError as error:
@@ -304,7 +306,7 @@ class Engine:
         last = self._recovery.heal(worker, failure, self)
         if last is not None:
             raise self.broken(last.error(f"it failed {self.options.max_restarts} times in a row"))
-        self.pool.ask(worker, asked, self._end_of(self.options.start_timeout))
+        self.pool.ask(worker, asked, self.end_of(self.options.start_timeout))
 
     def _part(self, worker: Worker, answer: Answer, told: Told) -> Part:
         number, lo, hi = worker.spot
@@ -331,7 +333,13 @@ class Engine:
                 stacklevel=2,
             )
 
-    def _checked(self, answers: Sequence[Answer], *, stepping: bool = False) -> list[Told]:
+    def told(self, answers: Sequence[Answer], *, stepping: bool = False) -> list[Told]:
+        """What answers carry.
+
+        Raises:
+            Exception: what an env raised.
+            WorkerProtocolError: an answer makes no sense.
+        """
         told = [self._decoded(answer) for answer in answers]
         statuses = [status for status, _ in answers]
         if protocol.FAILED in statuses:
@@ -364,7 +372,8 @@ class Engine:
         return told
 
     @staticmethod
-    def _end_of(seconds: float | None) -> float | None:
+    def end_of(seconds: float | None) -> float | None:
+        """The time at which what is asked now is late."""
         return None if seconds is None else time.monotonic() + seconds
 
 

@@ -36,6 +36,7 @@ class Plan:
         mode: the autoreset mode, a word of `protocol`.
         copy: whether observations that were handed out may never change.
         recovers: whether the observation before the current one has to stay in the block.
+        whole: whether there is one env, a vector env.
     """
 
     num_envs: int
@@ -47,6 +48,7 @@ class Plan:
     mode: str
     copy: bool
     recovers: bool
+    whole: bool = False
 
 
 class Slab:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
-from . import block, meter, protocol, trouble
+from . import block, meter, protocol, trouble, whole
 from .codec import Codec, CodecError, is_plain
 from .doorbell import Bell, HangupError
 from .layout import Layout, Shape
@@ -108,28 +108,49 @@ class Host:
         for factory in self.find(told):
             self._row = len(self.envs)
             self.envs.append(factory())
+        self._check_kind(batched=told["whole"])
         ready: Dict[str, Any] = {}
-        if told.get("describe"):
+        if told["whole"]:
+            ready = whole.describe(self.envs[0])
+        elif told.get("describe"):
             ready = describe(self.envs[0], self.codec)
         if told.get("spaces"):
             ready["spaces"] = [env.observation_space for env in self.envs]
         return protocol.DONE, self.codec.encode(ready)
 
+    def _check_kind(self, *, batched: bool) -> None:
+        for env in self._each():
+            if batched and not is_vector(env):
+                raise TypeError(f"the factory made {env}, which is no VectorEnv")
+            if is_vector(env) and not batched:
+                raise TypeError(
+                    f"the factory made {env}, a VectorEnv that steps its own batch: "
+                    "envhub.vector.BatchedVectorEnv hosts it whole"
+                )
+
     def _map(self, told: Any) -> Answer:
         first = self.envs[0]
-        answer: Dict[str, Any] = dict(same_spaces(self.envs, told))
-        parts = leaves(first.observation_space)
+        of_one = told["observation_space"] if told["whole"] else first.observation_space
+        action = told["action_space"] if told["whole"] else first.action_space
         sizes = told["num_envs"], told["num_workers"], told["slots"]
-        layout = Layout(Shape(*sizes, parts, action_of(first.action_space)))
+        layout = Layout(Shape(*sizes, leaves(of_one), action_of(action)))
+        answer: Dict[str, Any] = {} if told["whole"] else dict(same_spaces(self.envs, told))
         answer["size"] = layout.size
         if layout.size == told["size"]:
-            memory = block.map_memory(self.memory_fd, layout.size)
+            self._open(layout, told)
+        return protocol.DONE, self.codec.encode(answer)
+
+    def _open(self, layout: Layout, told: Any) -> None:
+        memory = block.map_memory(self.memory_fd, layout.size)
+        rows = slice(None) if told["whole"] else self.spot.rows
+        if told["whole"]:
+            self.stepper = whole.Whole(self.envs[0], layout, memory)
+        else:
             here = Block(layout, memory, self.spot)
             self.stepper = Stepper(self.envs, told["mode"], here, recall=told["recall"])
-            if layout.actions is not None:
-                self._actions = layout.actions.view(memory)[self.spot.rows]
-            self._meter = meter.Meter() if told["measure"] else None
-        return protocol.DONE, self.codec.encode(answer)
+        if layout.actions is not None:
+            self._actions = layout.actions.view(memory)[rows]
+        self._meter = meter.Meter() if told["measure"] else None
 
     def _step(self, slot: int, payload: bytes) -> Answer:
         # A copy: an env may keep its action, and the client writes the next one here.
@@ -144,26 +165,19 @@ class Host:
         return self._answer(profile=told)
 
     def _reset(self, told: Any) -> Answer:
-        self.stepper.reset(self._slot, told["seeds"], told["options"], told["mask"])
+        self.stepper.reset(self._slot, told)
         return self._answer()
 
-    def _answer(self, **told: Any) -> Answer:
+    def _answer(self, **more: Any) -> Answer:
         stepper = self.stepper
-        if stepper.records.news:
-            told["kinds"] = stepper.records.tell_news()
-        if stepper.infos:
-            told["infos"] = stepper.infos
-        if stepper.places.objects:
-            told["objects"] = stepper.places.left_over()
-        if stepper.states:
-            told["states"] = stepper.states
+        told = {**stepper.tell(), **more}
         payload = self._encode(told) if told else b""
-        status = protocol.RECORDS if stepper.records.any else protocol.DONE
-        if stepper.troubles:
-            status, payload = self._failed(stepper.troubles)
-            for row in stepper.troubles:
-                _close(self.envs[row])
-        return status, payload
+        if not stepper.troubles:
+            return stepper.status, payload
+        failed = self._failed(stepper.troubles)
+        for row in stepper.troubles:
+            _close(self.envs[row])
+        return failed
 
     def _encode(self, told: Dict[str, Any]) -> bytes:
         if not self.codec.trusted and "infos" in told:
@@ -219,6 +233,11 @@ class Host:
     def _lose(self, told: Any) -> Answer:
         lose(self.stepper, told)
         return protocol.DONE, b""
+
+
+def is_vector(env: Any) -> bool:
+    """Whether this is a vector env; old Gymnasiums have it elsewhere, or not at all."""
+    return hasattr(env, "single_observation_space")
 
 
 def describe(env: Any, codec: Codec) -> Dict[str, Any]:

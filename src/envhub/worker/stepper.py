@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -86,6 +86,24 @@ class Stepper:
         self.troubles: Dict[int, BaseException] = {}
         self.states: Dict[int, Any] = {}
 
+    @property
+    def status(self) -> int:
+        """The mark on the answer."""
+        return protocol.RECORDS if self.records.any else protocol.DONE
+
+    def tell(self) -> Dict[str, Any]:
+        """What the client has to know beside the block."""
+        told: Dict[str, Any] = {}
+        if self.records.news:
+            told["kinds"] = self.records.tell_news()
+        if self.infos:
+            told["infos"] = self.infos
+        if self.places.objects:
+            told["objects"] = self.places.left_over()
+        if self.states:
+            told["states"] = self.states
+        return told
+
     def step(self, actions: Any, slot: int) -> None:
         """Step every env with its action; one that raises does not keep the others from it."""
         self.begin(slot)
@@ -100,10 +118,9 @@ class Stepper:
                 start += 1
         self._cursor[0] = -1
 
-    def reset(
-        self, slot: int, seeds: Sequence[Any], options: Any, mask: Optional[Sequence[bool]]
-    ) -> None:
+    def reset(self, slot: int, told: Dict[str, Any]) -> None:
         """Reset the envs that the mask picks, all without one; the others keep their row."""
+        seeds, options, mask = told["seeds"], told["options"], told["mask"]
         self.begin(slot)
         for row in range(len(self.envs)):
             self._cursor[0] = row
