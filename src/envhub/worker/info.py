@@ -70,7 +70,7 @@ class Records:
         self._bytes = self._kinds.cast("B")
         self._known: Dict[Any, Optional[Tuple[int, struct.Struct]]] = {}
         self._stride = CELLS * CELL
-        self.any = False
+        self.any = True  # whoever had this shard before may have left something in it
         self.news: List[List[Any]] = []
 
     def begin(self) -> None:
