@@ -40,43 +40,60 @@ def test_policy_features_of_no_image(shape: tuple[int, ...], said: str) -> None:
         utils.env_to_policy_features(features(image=shape))
 
 
-def test_preprocess() -> None:
-    """Observations become tensors under LeRobot's names, in LeRobot's form."""
-    torch = pytest.importorskip("torch", reason="torch is not installed")
-    image = np.full((2, 6, 5, 3), 255, np.uint8)
-    found = utils.preprocess_observation(
-        {
-            "pixels": {"top": image, "wrist": image[0]},
-            "agent_pos": np.zeros((2, 4)),
-            "environment_state": np.zeros(3),
-            "robot_state": {"eef": {"pos": np.zeros((2, 3)), "name": "left"}},
-            "policy": "as it is",
-            "camera_obs": {"a": 1},
-            "force": torch.zeros(2, dtype=torch.float64),
-            "text": "no array",
-        }
-    )
-    assert found["observation.images.top"].shape == (2, 3, 6, 5)
-    assert found["observation.images.wrist"].shape == (1, 3, 6, 5)
+IMAGE = np.full((2, 6, 5, 3), 255, np.uint8)
+OBSERVATION = {
+    "pixels": {"top": IMAGE, "wrist": IMAGE[0]},
+    "agent_pos": np.zeros((2, 4)),
+    "environment_state": np.zeros(3),
+    "robot_state": {"eef": {"pos": np.zeros((2, 3)), "name": "left"}},
+    "policy": np.zeros(2),
+    "camera_obs": {"a": 1},
+    "force": np.zeros(2),
+    "text": "no array",
+}
+SHAPES = {
+    "observation.images.top": (2, 3, 6, 5),
+    "observation.images.wrist": (1, 3, 6, 5),
+    "observation.state": (2, 4),
+    "observation.environment_state": (1, 3),
+    "observation.force": (1, 2),
+}
+
+
+def test_names() -> None:
+    """Observations get LeRobot's names and form; what is no array is left out."""
+    found = utils.name_observation(OBSERVATION)
+    assert {key: found[key].shape for key in SHAPES} == SHAPES
+    assert {found[key].dtype for key in SHAPES} == {np.dtype(np.float32)}
     assert found["observation.images.top"].max() == 1
-    assert found["observation.state"].dtype == torch.float32
-    assert found["observation.environment_state"].shape == (1, 3)
-    assert found["observation.robot_state"]["eef"]["pos"].shape == (2, 3)
-    assert found["observation.robot_state"]["eef"]["name"] == "left"
-    assert found["observation.policy"] == "as it is"
     assert found["observation.camera_obs"] == {"a": 1}
-    assert found["observation.force"].shape == (1, 2)
-    assert found["observation.force"].dtype == torch.float32
+    assert found["observation.robot_state"] is OBSERVATION["robot_state"]
+    assert found["observation.policy"] is OBSERVATION["policy"]
     assert "observation.text" not in found
-    assert set(utils.preprocess_observation({"pixels": image})) == {"observation.image"}
+    assert set(utils.name_observation({"pixels": IMAGE})) == {"observation.image"}
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 6, 5), (2, 6, 5), (6,)])
-def test_preprocess_refuses(shape: tuple[int, ...]) -> None:
+def test_images_that_are_none(shape: tuple[int, ...]) -> None:
     """An image with channels first, or that is none, is refused with its shape."""
-    pytest.importorskip("torch", reason="torch is not installed")
-    with pytest.raises(ValueError, match="expected \\(n, height, width, channels\\) of uint8"):
-        utils.preprocess_observation({"pixels": np.zeros(shape, np.uint8)})
+    with pytest.raises(ValueError, match=r"expected \(n, height, width, channels\) of uint8"):
+        utils.name_observation({"pixels": np.zeros(shape, np.uint8)})
+    with pytest.raises(ValueError, match="dtype float32"):
+        utils.name_observation({"pixels": IMAGE.astype(np.float32)})
+
+
+def test_preprocess() -> None:
+    """A policy gets tensors; what was one stays on its device."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    doubles = torch.zeros(2, dtype=torch.float64)
+    found = utils.preprocess_observation({**OBSERVATION, "touch": doubles})
+    for key, shape in {**SHAPES, "observation.touch": (1, 2)}.items():
+        assert found[key].shape == shape
+        assert found[key].dtype == torch.float32
+    assert found["observation.robot_state"]["eef"]["pos"].shape == (2, 3)
+    assert torch.is_tensor(found["observation.robot_state"]["eef"]["pos"])
+    assert found["observation.robot_state"]["eef"]["name"] == "left"
+    assert found["observation.policy"] is OBSERVATION["policy"]
 
 
 def test_device() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import importlib
-import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +16,8 @@ import pytest
 from envhub.adapters import lerobot
 from envhub.errors import ArgumentError, UntrustedError
 from envhub.testing import ServedHub, repos
+
+ROOT = Path(__file__).parents[2]
 
 SPACES: repos.Repo = {
     "env.py": """
@@ -72,9 +74,11 @@ def plugin() -> Iterator[Any]:
 
 def test_without_lerobot() -> None:
     """Importing the plugin where there is no LeRobot is no error, and registers nothing."""
-    code = "import sys, lerobot_env_envhub as p; print(p.__all__, 'lerobot' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[] False\n"
+    plugin = importlib.import_module("lerobot_env_envhub")
+    assert plugin.__all__ == []
+    assert not hasattr(plugin, "EnvHubConfig")
+    assert "lerobot" not in sys.modules
+    del sys.modules["lerobot_env_envhub"]
 
 
 def test_other_errors_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -176,3 +180,11 @@ def test_no_features(plugin: Any, hub: ServedHub) -> None:
     cfg = plugin.EnvHubConfig(ref="u/r", trust_remote_code=True)
     lerobot.close_envs(cfg.create_envs(1))
     assert cfg.features == {}
+
+
+def test_distribution() -> None:
+    """LeRobot looks for distributions by this prefix and imports a module of the same name."""
+    project = tomllib.loads((ROOT / "plugins" / "lerobot" / "pyproject.toml").read_text())
+    name = project["project"]["name"]
+    assert name.startswith("lerobot_env_")
+    assert (ROOT / "src" / name / "__init__.py").is_file()

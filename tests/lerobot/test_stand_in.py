@@ -138,7 +138,9 @@ def test_choices(cart: type[Cart]) -> None:
     """A registered class is found by its name, and its name by the class."""
     assert EnvConfig.get_choice_class("cart") is cart
     assert EnvConfig.get_known_choices()["cart"] is cart
-    assert EnvConfig.get_choice_name(cart) == "cart"
+    EnvConfig.register_subclass("another", HubEnvConfig)
+    assert [EnvConfig.get_choice_name(kind) for kind in (cart, HubEnvConfig)] == ["cart", "another"]
+    del EnvConfig.get_known_choices()["another"]
     assert EnvConfig.default_choice_name() is None
     assert cart().type == "cart"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from ..configs.types import FeatureType, PolicyFeature
 from ..utils.constants import OBS_ENV_STATE, OBS_IMAGE, OBS_IMAGES, OBS_PREFIX, OBS_STATE
 
 _VECTORS = {"environment_state": OBS_ENV_STATE, "agent_pos": OBS_STATE}
-_AS_THEY_ARE = {"policy", "camera_obs"}
+_AS_THEY_ARE = {OBS_PREFIX + "policy", OBS_PREFIX + "camera_obs"}
 
 
 def preprocess_observation(observations: Dict[str, Any]) -> Dict[str, Any]:
@@ -24,26 +24,38 @@ def preprocess_observation(observations: Dict[str, Any]) -> Dict[str, Any]:
     Returns:
         `observation.image` or `observation.images.<camera>` as `(n, c, h, w)` float32 in [0, 1];
         `observation.state`, `observation.environment_state` and every other array as float32 under
-        `observation.<name>`; `robot_state` with its arrays as tensors.
+        `observation.<name>`; `robot_state` with its arrays as they are, but tensors.
 
     Raises:
         ValueError: an image is not uint8 with its channels last.
     """
     import torch  # LeRobot's policies need it; an env's process never comes here
 
+    return {
+        key: value if key in _AS_THEY_ARE else _each_array(torch.from_numpy, value)
+        for key, value in name_observation(observations).items()
+    }
+
+
+def name_observation(observations: Dict[str, Any]) -> Dict[str, Any]:
+    """The same with numpy's arrays; what is a tensor already stays one, on its device."""
     found: Dict[str, Any] = {}
     for name, value in observations.items():
         if name == "pixels":
             found.update(_images(value))
-        elif name == "robot_state":
-            found[OBS_PREFIX + name] = _tensors(value)
-        elif name in _AS_THEY_ARE:
-            found[OBS_PREFIX + name] = value
-        elif isinstance(value, (np.ndarray, torch.Tensor)):
-            tensor = torch.as_tensor(value).float()
-            key = _VECTORS.get(name, OBS_PREFIX + name)
-            found[key] = tensor.unsqueeze(0) if tensor.dim() == 1 else tensor
+        elif name == "robot_state" or _key(name) in _AS_THEY_ARE:
+            found[_key(name)] = value
+        elif isinstance(value, np.ndarray):
+            floats = value.astype(np.float32)
+            found[_key(name)] = floats[np.newaxis] if floats.ndim == 1 else floats
+        elif hasattr(value, "unsqueeze"):  # a tensor
+            floats = value.float()
+            found[_key(name)] = floats.unsqueeze(0) if floats.dim() == 1 else floats
     return found
+
+
+def _key(name: str) -> str:
+    return _VECTORS.get(name, OBS_PREFIX + name)
 
 
 def _images(pixels: Any) -> Dict[str, Any]:
@@ -52,27 +64,21 @@ def _images(pixels: Any) -> Dict[str, Any]:
     return {f"{OBS_IMAGES}.{name}": _image(name, value) for name, value in pixels.items()}
 
 
-def _image(name: str, value: Any) -> Any:
-    import torch  # as above
-
-    image = torch.as_tensor(value)
-    if image.ndim == 3:
-        image = image.unsqueeze(0)
-    last = image.ndim == 4 and image.shape[3] < min(image.shape[1:3])
-    if not last or image.dtype != torch.uint8:
+def _image(name: str, image: Any) -> Any:
+    batch = image[np.newaxis] if image.ndim == 3 else image
+    last = batch.ndim == 4 and batch.shape[3] < min(batch.shape[1:3])
+    if not last or batch.dtype != np.uint8:
         raise ValueError(
-            f"the image {name!r} has shape {tuple(image.shape)} and dtype {image.dtype}; "
+            f"the image {name!r} has shape {image.shape} and dtype {image.dtype}; "
             "expected (n, height, width, channels) of uint8"
         )
-    return image.permute(0, 3, 1, 2).contiguous().float() / 255
+    return np.ascontiguousarray(batch.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
 
 
-def _tensors(value: Any) -> Any:
-    import torch  # as above
-
+def _each_array(convert: Callable[[Any], Any], value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _tensors(inner) for name, inner in value.items()}
-    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+        return {name: _each_array(convert, inner) for name, inner in value.items()}
+    return convert(value) if isinstance(value, np.ndarray) else value
 
 
 def env_to_policy_features(env_cfg: Any) -> Dict[str, PolicyFeature]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .closing import close_envs
 from .episodes import NEW_ROLLOUT_OPTION, FreezeAfterEpisodeEnd, freeze_after_episode_end
-from .observations import env_to_policy_features, preprocess_observation
+from .observations import env_to_policy_features, name_observation, preprocess_observation
 
 __all__ = [
     "NEW_ROLLOUT_OPTION",
@@ -16,6 +16,7 @@ __all__ = [
     "close_envs",
     "env_to_policy_features",
     "freeze_after_episode_end",
+    "name_observation",
     "preprocess_observation",
 ]
 
