@@ -22,10 +22,12 @@ Public names:
   tuple of what recovery dealt with.
 - `BatchedVectorEnv(factory, ...)`: a `VectorEnv` that steps its own batch, hosted whole in one
   worker.
-- `autotune(env_fns, ...)`: measures worker counts and hints, answers a `Tuning`.
+- `autotune(env_fns, ...)`: tries worker counts, with `step` and with `send` and `recv`; answers a
+  `Tuning` of `Trial`s.
 """
 
 from envhub.vector.async_env import AsyncVectorEnv
+from envhub.vector.autotune import Trial, Tuning, autotune
 from envhub.vector.batched import BatchedVectorEnv
 
-__all__ = ["AsyncVectorEnv", "BatchedVectorEnv"]
+__all__ = ["AsyncVectorEnv", "BatchedVectorEnv", "Trial", "Tuning", "autotune"]

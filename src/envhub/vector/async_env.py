@@ -49,7 +49,7 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
         autoreset_mode: what follows the last step of an episode.
         max_concurrency: no more workers than this.
         num_workers: how many processes, by default as `step` says.
-        step: "cpu", "uneven" or "wait": what a step does, see `Options`.
+        step: what a step does, "cpu", "uneven" or "wait", see `Options`.
         batch_size: how many envs `recv` answers for.
         on_worker_failure: "raise", "restart" or "replay", see `Options`.
         max_restarts: failures of one worker in a row that end in an error.
@@ -85,7 +85,7 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
         max_concurrency: int | None = None,
         *,
         num_workers: int | None = None,
-        step: str = "cpu",
+        step: str | None = None,
         batch_size: int | None = None,
         on_worker_failure: str = "raise",
         max_restarts: int = 3,

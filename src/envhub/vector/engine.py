@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from envhub.errors import EnvRaisedError, WorkerError, WorkerProtocolError
-from envhub.vector import caller, failures
+from envhub.vector import caller, failures, profile
 from envhub.vector.failures import Failure
 from envhub.vector.infos import Add, Part
 from envhub.vector.observations import Objects
@@ -65,7 +65,6 @@ class Engine:
         pool: the workers.
         slab: the block, once it is mapped.
         failures: what recovery dealt with.
-        profiles: what workers measured of their first steps.
     """
 
     slab: Slab
@@ -73,7 +72,7 @@ class Engine:
     def __init__(self, starter: Starter, num_envs: int, num_workers: int, options: Options) -> None:
         self.options = options
         self.num_envs = num_envs
-        self.profiles: list[list[float]] = []
+        self._paces = profile.Keeper(options.profile, num_envs, num_workers)
         self.failures: list[Failure] = []
         self._recovery: Recovery | None = None
         self._map: Asked | None = None
@@ -139,6 +138,9 @@ class Engine:
             WorkerError: a worker failed, and nothing was to be done about it.
         """
         some = self.workers if workers is None else workers
+        if limit.seconds is not None and limit.hung_at is None:
+            # All were asked at once: one that hangs does not give the others more time.
+            limit = limit._replace(hung_at=self.end_of(limit.seconds))
         return [self._answer(worker, limit) for worker in some]
 
     def heard(self, answers: Sequence[Answer], workers: Sequence[Worker] | None = None) -> Heard:
@@ -313,7 +315,7 @@ class Engine:
         if "kinds" in told:
             self.slab.infos.learn(number, told["kinds"])
         if "profile" in told:
-            self.profiles.append(told["profile"])
+            self._paces.note(told["profile"])
         if "dropped" in told:
             self._warn_dropped(told["dropped"])
         odd = {int(row): dict(info) for row, info in told.get("infos", {}).items()}

@@ -6,9 +6,9 @@ import itertools
 from dataclasses import dataclass
 
 from envhub.errors import ArgumentError, ArgumentTypeError
-from envhub.vector import caller
+from envhub.vector import caller, profile
+from envhub.vector.profile import STEPS
 
-STEPS = ("cpu", "uneven", "wait")
 ON_FAILURE = ("raise", "restart", "replay")
 
 # Workers per core for steps that take unevenly long: one that is late holds up fewer envs.
@@ -21,9 +21,9 @@ class Options:
 
     Attributes:
         num_workers: worker processes; by default as `step` says.
-        step: what a step does: "cpu" computes (a worker per core), "uneven" computes, now and then
-            much longer (up to 4 workers per core), "wait" waits for something else, like a robot
-            or a remote simulator (a worker per env).
+        step: what a step does, if it is not in the profile: "cpu" computes (a worker per core, the
+            default), "uneven" computes, now and then much longer (up to 4 workers per core),
+            "wait" waits for something else, like a robot or a remote simulator (one per env).
         batch_size: how many envs `recv` answers for; by default all.
         on_worker_failure: "raise" an error; "restart": build the worker's envs again and report
             their episodes as truncated; "replay": bring them back to where they were.
@@ -33,15 +33,15 @@ class Options:
         start_timeout: seconds that building a worker's envs may take.
         start_method: "auto", "exec", "fork", "forkserver" or "spawn".
         threads: how many threads BLAS and OpenMP may use in a worker; 0 leaves them as they are.
-        profile: the name under which the pace of these envs is kept, like a pin; `step` comes
-            from it, and the first steps are measured for it.
+        profile: the name under which the pace of these envs is kept, like a pin. Their first steps
+            are measured for it, and `step` comes from it the next time.
 
     Raises:
         ArgumentError: a value that cannot work.
     """
 
     num_workers: int | None = None
-    step: str = "cpu"
+    step: str | None = None
     batch_size: int | None = None
     on_worker_failure: str = "raise"
     max_restarts: int = 3
@@ -53,7 +53,7 @@ class Options:
     profile: str | None = None
 
     def __post_init__(self) -> None:
-        _one_of("step", self.step, STEPS)
+        _one_of("step", self.step, (None, *STEPS))
         _one_of("on_worker_failure", self.on_worker_failure, ON_FAILURE)
         _count("num_workers", self.num_workers, 1)
         _count("batch_size", self.batch_size, 1)
@@ -88,10 +88,11 @@ class Options:
         return next((count for count in counts if batch % (num_envs // count) == 0), num_envs)
 
     def _by_step(self, num_envs: int) -> int:
-        if self.step == "wait":
+        step = self.step or (self.profile and profile.load(self.profile)) or "cpu"
+        if step == "wait":
             return num_envs
         cores = caller.cores()
-        return cores * UNEVEN_FACTOR if self.step == "uneven" else cores
+        return cores * UNEVEN_FACTOR if step == "uneven" else cores
 
 
 def split(num_envs: int, num_workers: int) -> list[tuple[int, int]]:
@@ -100,9 +101,11 @@ def split(num_envs: int, num_workers: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(bounds))
 
 
-def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+def _one_of(name: str, value: object, allowed: tuple[str | None, ...]) -> None:
     if value not in allowed:
-        raise ArgumentError(f"{name}={value!r} is unknown", hint=f"one of {', '.join(allowed)}")
+        raise ArgumentError(
+            f"{name}={value!r} is unknown", hint=f"one of {', '.join(map(repr, allowed))}"
+        )
 
 
 def _count(name: str, value: object, least: int) -> None:
