@@ -21,6 +21,10 @@ EnvHubError
 ├── PolicyError              (ValueError)            policy-invalid
 ├── LockError                (ValueError)            lock-invalid
 │   └── LockMismatchError    (RuntimeError)          lock-mismatch
+├── ManifestError            (ValueError)            manifest-invalid
+├── RequirementError         (ValueError)            requirement-refused
+├── InterpreterError         (RuntimeError)          python-not-found
+├── InstallError             (RuntimeError)          install-failed
 ├── LoadError                (ImportError)           load-failed
 │   ├── MissingDependencyError (ModuleNotFoundError) missing-dependency
 │   ├── PythonVersionError                           python-version
@@ -203,6 +207,30 @@ class LockMismatchError(LockError, RuntimeError):
     """The lock says one thing, the hub or the disk another."""
 
     code = "lock-mismatch"
+
+
+class ManifestError(EnvHubError, ValueError):
+    """The repo's manifest says something that envhub does not understand."""
+
+    code = "manifest-invalid"
+
+
+class RequirementError(EnvHubError, ValueError):
+    """A requirement is not a package by name, or asks for more than it may."""
+
+    code = "requirement-refused"
+
+
+class InterpreterError(EnvHubError, RuntimeError):
+    """No Python of this machine suits the env."""
+
+    code = "python-not-found"
+
+
+class InstallError(EnvHubError, RuntimeError):
+    """Requirements could not be resolved or installed; `why` has the last lines of uv."""
+
+    code = "install-failed"
 
 
 class LoadError(EnvHubError, ImportError):

@@ -1,0 +1,338 @@
+"""What a repo says about itself. Everything is optional; a repo that says nothing works.
+
+Read from the first of these that there is:
+
+1. `envhub.toml`
+2. the table `[tool.envhub]` of `pyproject.toml`, beside `[project]`'s dependencies and Python
+3. the PEP 723 block of the entry file, its `[tool.envhub]` included
+
+Where none of them says what to install, `requirements.txt` does. No other table is looked at, above
+all not `[tool.uv]`, which could bring packages from anywhere. docs/manifest.md shows every key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from envhub.errors import ManifestError
+from envhub.reqlines import check_lines, parse_lines
+
+FILE: Final = "envhub.toml"
+PYPROJECT: Final = "pyproject.toml"
+REQUIREMENTS: Final = "requirements.txt"
+
+Value = bool | int | float | str
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+
+# The expression of PEP 723's reference implementation.
+_BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "bool": bool,
+    "int": int,
+    "float": (int, float),
+    "str": str,
+}
+
+
+class _Strict(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", omit_defaults=True
+):
+    """A table in which unknown keys are refused."""
+
+
+class Permissions(_Strict, frozen=True):
+    """What the env needs beyond its own files; nothing by default.
+
+    Attributes:
+        network: connections to other machines.
+        gpu: the GPU's device files.
+        display: a screen.
+        writable: folders of the repo that it writes to.
+        env: variables of the user's environment that it reads.
+    """
+
+    network: bool = False
+    gpu: bool = False
+    display: bool = False
+    writable: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """What is asked for, in words; empty if nothing is."""
+        flags = [name for name in ("network", "gpu", "display") if getattr(self, name)]
+        folders = [f"write {folder}" for folder in self.writable]
+        return (*flags, *folders, *(f"read ${name}" for name in self.env))
+
+
+class Parameter(_Strict, frozen=True):
+    """A keyword argument of the repo's `make_env`.
+
+    Attributes:
+        type: the type of its values.
+        default: what it is if nobody says.
+        choices: all values that it can have; empty means any.
+        min: the least value, for numbers.
+        max: the greatest value, for numbers.
+        help: what it does.
+    """
+
+    type: Literal["bool", "int", "float", "str"] = "str"
+    default: Value | None = None
+    choices: tuple[Value, ...] = ()
+    min: float | None = None
+    max: float | None = None
+    help: str = ""
+
+    def problem(self, value: object) -> str:
+        """Why `value` cannot be the parameter's, or nothing."""
+        kind = _TYPES[self.type]
+        if not isinstance(value, kind) or (isinstance(value, bool) and self.type != "bool"):
+            return f"is no {self.type}"
+        if self.choices and value not in self.choices:
+            return f"is none of {', '.join(map(repr, self.choices))}"
+        if isinstance(value, int | float):
+            if self.min is not None and value < self.min:
+                return f"is less than {self.min:g}"
+            if self.max is not None and value > self.max:
+                return f"is more than {self.max:g}"
+        return ""
+
+
+class Task(_Strict, frozen=True):
+    """One task of a suite.
+
+    Attributes:
+        description: what is to be done.
+        parameters: keyword arguments that only this task has, or has otherwise.
+    """
+
+    description: str = ""
+    parameters: dict[str, Parameter] = {}
+
+
+class Suite(_Strict, frozen=True):
+    """A family of tasks, by their ids.
+
+    Attributes:
+        description: what they have in common.
+        parameters: keyword arguments that only these tasks have, or have otherwise.
+        tasks: the tasks.
+    """
+
+    description: str = ""
+    parameters: dict[str, Parameter] = {}
+    tasks: dict[str, Task] = {}
+
+
+class Manifest(_Strict, frozen=True):
+    """What a repo says about itself; a field is a key of the manifest with `_` for `-`.
+
+    Attributes:
+        version: of the manifest's format.
+        entry: the entry file, if it is not `env.py`.
+        requires_python: the versions of Python that the env runs under.
+        requirements: the packages that it needs, by name.
+        indexes: names of package indexes that the user must have configured.
+        env: variables that are set before the entry file is imported.
+        accept: variables that are set only when the user has accepted what they stand for.
+        permissions: what it needs beyond its own files.
+        startup_timeout: seconds until the first observation.
+        fork_safe: whether its process may be forked once it is imported; `None` means look.
+        one_per_process: whether the simulator allows one instance per process only.
+        step: how its steps spend their time: computing alike, unevenly, or waiting.
+        parameters: keyword arguments of its `make_env`.
+        suites: the tasks that it has, where they can be told without running it.
+        preview: an image or video of it, a file of the repo.
+    """
+
+    version: Literal[1] = 1
+    entry: str | None = None
+    requires_python: str = ""
+    requirements: tuple[str, ...] = ()
+    indexes: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    accept: dict[str, str] = {}
+    permissions: Permissions = Permissions()
+    startup_timeout: Seconds = 120.0
+    fork_safe: bool | None = None
+    one_per_process: bool = False
+    step: Literal["cpu", "uneven", "wait"] | None = None
+    parameters: dict[str, Parameter] = {}
+    suites: dict[str, Suite] = {}
+    preview: str | None = None
+
+    @property
+    def python(self) -> SpecifierSet:
+        """The versions of Python that it runs under."""
+        return SpecifierSet(self.requires_python)
+
+
+_KEYS: Final = sorted(
+    {
+        name
+        for table in (Manifest, Permissions, Parameter, Suite, Task)
+        for name in table.__struct_encode_fields__
+    }
+)
+
+Read = Callable[[str], bytes | None]
+"""The bytes of a file of the repo by its path, or `None` if there is none."""
+
+
+def read_manifest(root: Path, entry: str = "env.py") -> Manifest:
+    """Read the manifest of the repo in a folder.
+
+    Args:
+        root: the folder.
+        entry: the path of the entry file in it.
+
+    Raises:
+        ManifestError: it says something that envhub does not understand.
+        RequirementError: it asks for something that is not a package by name.
+    """
+
+    def read(path: str) -> bytes | None:
+        file = root / path
+        return file.read_bytes() if file.is_file() else None
+
+    return parse_manifest(read, entry)
+
+
+def parse_manifest(read: Read, entry: str = "env.py") -> Manifest:
+    """Read the manifest through `read`, which is asked for few files and only when they matter.
+
+    Raises:
+        ManifestError: it says something that envhub does not understand.
+        RequirementError: it asks for something that is not a package by name.
+    """
+    sources = (source(read, entry) for source in (_from_toml, _from_pyproject, _from_script))
+    name, table = next((found for found in sources if found), (REQUIREMENTS, {}))
+    if "requirements" not in table and (data := read(REQUIREMENTS)) is not None:
+        table["requirements"] = parse_lines(REQUIREMENTS, data)
+    return _checked(name, table)
+
+
+Found = tuple[str, dict[str, Any]]
+"""Where a manifest was found, in words, and what it says."""
+
+
+def _from_toml(read: Read, _entry: str) -> Found | None:
+    data = read(FILE)
+    return None if data is None else (FILE, _toml(FILE, data))
+
+
+def _from_pyproject(read: Read, _entry: str) -> Found | None:
+    data = read(PYPROJECT)
+    document = _toml(PYPROJECT, data) if data is not None else {}
+    tool = _table(PYPROJECT, document, "tool")
+    if "envhub" not in tool:
+        return None
+    return PYPROJECT, _joined(PYPROJECT, tool, _table(PYPROJECT, document, "project"))
+
+
+def _from_script(read: Read, entry: str) -> Found | None:
+    text = (read(entry) or b"").decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
+    blocks = [found["content"] for found in _BLOCK.finditer(text) if found["type"] == "script"]
+    if not blocks:
+        return None
+    name = f"the script block of {entry}"
+    if len(blocks) > 1:
+        raise ManifestError(f"{entry} has {len(blocks)} script blocks", hint="keep one of them")
+    lines = [line.removeprefix("#").removeprefix(" ") for line in blocks[0].splitlines()]
+    block = _toml(name, "\n".join(lines).encode())
+    return name, _joined(name, _table(name, block, "tool"), block)
+
+
+def _joined(name: str, tool: dict[str, Any], standard: Mapping[str, Any]) -> dict[str, Any]:
+    """Our own table, and the keys of the standard where it does not say the same itself."""
+    keys = (("requirements", "dependencies"), ("requires-python", "requires-python"))
+    theirs = {ours: standard[key] for ours, key in keys if key in standard}
+    return theirs | _table(name, tool, "envhub")
+
+
+def _table(name: str, document: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = document.get(key, {})
+    if not isinstance(value, dict):
+        raise ManifestError(f"{name} has {key!r}, which is no table")
+    return value
+
+
+def _toml(name: str, data: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{name} is no TOML", why=str(error)) from error
+
+
+def _checked(name: str, table: dict[str, Any]) -> Manifest:
+    """The table as a manifest, with nothing in it that could not be meant."""
+    try:
+        manifest = msgspec.convert(table, Manifest)
+        SpecifierSet(manifest.requires_python)
+    except (msgspec.ValidationError, InvalidSpecifier) as error:
+        raise ManifestError(
+            f"{name} says something that envhub does not understand",
+            why=str(error),
+            hint=_near(str(error)),
+        ) from error
+    for problem in _problems(manifest):
+        raise ManifestError(f"{name} has {problem}")
+    lines = check_lines(name, manifest.requirements)
+    return msgspec.structs.replace(manifest, requirements=lines)
+
+
+def _near(message: str) -> str:
+    unknown = re.search(r"unknown field `([^`]*)`", message)
+    near = difflib.get_close_matches(unknown[1].replace("_", "-"), _KEYS, n=1) if unknown else ()
+    return f"did you mean {near[0]!r}?" if near else "docs/manifest.md shows every key"
+
+
+def _problems(manifest: Manifest) -> Iterator[str]:
+    """What a schema cannot say."""
+    permissions = manifest.permissions
+    for name in (*manifest.env, *manifest.accept, *permissions.env):
+        if not _VARIABLE.fullmatch(name):
+            yield f"{name!r}, which is no name of an environment variable"
+    for text in (*manifest.env.values(), *manifest.accept.values()):
+        if "\0" in text:
+            yield f"{text!r}, which no environment variable can be"
+    for path in (manifest.entry, manifest.preview, *permissions.writable):
+        if path is not None and not _is_inside(path):
+            yield f"the path {path!r}, which is not inside the repo"
+    yield from _parameter_problems(manifest)
+
+
+def _parameter_problems(manifest: Manifest) -> Iterator[str]:
+    for where, parameter in _parameters(manifest):
+        default = () if parameter.default is None else (parameter.default,)
+        for value in (*parameter.choices, *default):
+            if problem := parameter.problem(value):
+                yield f"{value!r} for {where}, which {problem}"
+
+
+def _parameters(manifest: Manifest) -> Iterator[tuple[str, Parameter]]:
+    """Every parameter, and its place."""
+
+    def named(place: str, found: Mapping[str, Parameter]) -> Iterable[tuple[str, Parameter]]:
+        return ((f"{place}parameters.{name}", each) for name, each in found.items())
+
+    yield from named("", manifest.parameters)
+    for suite_name, suite in manifest.suites.items():
+        yield from named(f"suites.{suite_name}.", suite.parameters)
+        for task_name, task in suite.tasks.items():
+            yield from named(f"suites.{suite_name}.tasks.{task_name}.", task.parameters)
+
+
+def _is_inside(path: str) -> bool:
+    parts = path.split("/")
+    return not (".." in parts or "" in parts or re.search(r"[\\\x00-\x1f:]|^~", path))
