@@ -31,11 +31,9 @@ from envhub.errors import (
     EntryNotFoundError,
     LoadError,
     MissingDependencyError,
-    NoFactoryError,
     RefError,
     RefMovedWarning,
     ResultError,
-    SignatureError,
     UntrustedError,
 )
 from envhub.testing import ServedHub, repos
@@ -299,103 +297,6 @@ def test_normalize_says_where() -> None:
         _normalize_hub_result({"s": {0: "nope"}})
 
 
-# Calling
-
-
-def test_without_make_env() -> None:
-    """A module without `make_env` is named."""
-    with pytest.raises(AttributeError, match="empty has no function make_env") as caught:
-        _call_make_env(SimpleNamespace(__name__="empty"), 1, False, None)
-    assert isinstance(caught.value, NoFactoryError)
-
-
-def echo(n_envs: int, use_async_envs: bool, cfg: Any = "own") -> Any:
-    return n_envs, use_async_envs, cfg
-
-
-def keyword_only(*, n_envs: int, use_async_envs: bool, cfg: Any = "own") -> Any:
-    return n_envs, use_async_envs, cfg
-
-
-def rest(**kwargs: Any) -> Any:
-    return kwargs["n_envs"], kwargs["use_async_envs"], kwargs.get("cfg", "own")
-
-
-def variadic(n_envs: int, use_async_envs: bool, *cfg: Any) -> Any:
-    return n_envs, use_async_envs, cfg
-
-
-def positional_only(cfg: Any = "own", /, *, n_envs: int, use_async_envs: bool) -> Any:
-    return n_envs, use_async_envs, cfg
-
-
-@pytest.mark.parametrize(
-    ("factory", "got"),
-    [(echo, "cfg"), (keyword_only, "cfg"), (rest, "cfg"), (variadic, ()), (positional_only, "own")],
-)
-def test_call_with_config(factory: Any, got: Any) -> None:
-    """A config is passed by keyword if the factory takes it by keyword, and else not at all."""
-    module = SimpleNamespace(make_env=factory)
-    assert _call_make_env(module, 2, True, "cfg") == (2, True, got)
-
-
-@pytest.mark.parametrize("factory", [echo, keyword_only, rest, positional_only])
-def test_call_without_config(factory: Any) -> None:
-    """Without a config the factory's own default holds; `cfg` need not be given."""
-    module = SimpleNamespace(make_env=factory)
-    assert _call_make_env(module, n_envs=2, use_async_envs=False) == (2, False, "own")
-
-
-@pytest.mark.parametrize("error", [TypeError, ValueError])
-def test_call_of_the_opaque(error: type[Exception]) -> None:
-    """A factory whose signature cannot be read gets everything."""
-
-    class Opaque:
-        @property
-        def __signature__(self) -> Any:
-            raise error
-
-        def __call__(self, **kwargs: Any) -> Any:
-            return kwargs
-
-    module = SimpleNamespace(make_env=Opaque())
-    wanted = {"n_envs": 1, "use_async_envs": False, "cfg": "cfg"}
-    assert _call_make_env(module, 1, False, "cfg") == wanted
-
-
-@pytest.mark.parametrize("cfg", [None, "cfg"])
-def test_call_keeps_the_error(cfg: Any) -> None:
-    """The factory is called once, and its own error comes through, the very object."""
-    calls, error = [], TypeError("unexpected keyword argument 'cfg'")
-
-    def failing(n_envs: int, use_async_envs: bool, cfg: Any = None) -> Any:
-        calls.append(cfg)
-        raise error
-
-    with pytest.raises(TypeError) as caught:
-        _call_make_env(SimpleNamespace(make_env=failing), 1, False, cfg)
-    assert caught.value is error
-    assert calls == [cfg]
-
-
-def test_call_of_too_little() -> None:
-    """A factory that takes neither count nor kind is told what it must take."""
-    with pytest.raises(SignatureError, match="does not take use_async_envs"):
-        _call_make_env(SimpleNamespace(make_env=lambda n_envs: None), 1, False)
-
-
-@pytest.mark.parametrize("asynchronous", [False, True])
-@pytest.mark.parametrize("kind", ["str", "cfg"])
-def test_two_argument_factory(hub: ServedHub, asynchronous: bool, kind: str) -> None:
-    """The documented factory works with refs and configs, synchronous or not."""
-    hub.add("u/r", repos.COUNTER)
-    cfg: Any = "u/r" if kind == "str" else SimpleNamespace(hub_path="u/r")
-    envs = make_env(cfg, 2, asynchronous, trust_remote_code=True)
-    env: Any = envs["hub_env"][0]
-    assert isinstance(env, gym.vector.AsyncVectorEnv) is asynchronous
-    env.close()
-
-
 def test_page_runs_its_own_env(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     """The steps of the page's local test, by hand: load, call, normalise, close."""
     module = _load_module_from_path(repos.write(repos.SUITES, tmp_path) / "env.py")
@@ -405,3 +306,21 @@ def test_page_runs_its_own_env(caplog: pytest.LogCaptureFixture, tmp_path: Path)
     with caplog.at_level(logging.ERROR):
         lerobot.close_envs(envs)
     assert caplog.records == []
+
+
+def test_libraries_cannot_consent(cartpole: str) -> None:
+    """Where the user's policy wants grants, a library that passes True opens nothing."""
+    client = envhub.Client()
+    client.policy_path.parent.mkdir(parents=True, exist_ok=True)
+    client.policy_path.write_text("version = 1\n[rules]\nboolean = false\n")
+    with pytest.raises(UntrustedError, match=f"envhub trust add {REPO}@{cartpole}"):
+        make_env(REPO, trust_remote_code=True)
+
+
+def test_a_grant_is_consent(cartpole: str) -> None:
+    """A grant of the user's opens what no argument asks for."""
+    client = envhub.Client()
+    client.policy_path.parent.mkdir(parents=True, exist_ok=True)
+    grant = f'hub = "{client.settings.endpoint}"\nrepo = "{REPO}"\ncommit = "{cartpole}"\n'
+    client.policy_path.write_text(f"version = 1\n[[grants]]\n{grant}")
+    lerobot.close_envs(make_env(REPO))
