@@ -39,6 +39,13 @@ class Counting:
 class Ours(AsyncVectorEnv[Any, Any]):
     """Another class to build for `AsyncVectorEnv`."""
 
+    def __init__(self, env_fns: Any, **options: Any) -> None:
+        self.prepare()
+        super().__init__(env_fns, **options)
+
+    def prepare(self) -> None:
+        self.prepared = True
+
 
 @pytest.fixture
 def repo(tmp_path: Path) -> repos.Repo:
@@ -184,6 +191,7 @@ def test_class_for_async(repo: repos.Repo) -> None:
     assert isinstance(env, AsyncVectorEnv)
     env.reset(seed=0)
     assert type(env) is Ours
+    assert env.prepared
     env.close()
 
 

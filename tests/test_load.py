@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib
+import multiprocessing
 import pickle
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +17,7 @@ from types import ModuleType
 import pytest
 
 from envhub.testing.repos import Repo, write
-from envhub.worker import contain, files, load, package, repos, syntax
+from envhub.worker import contain, files, load, package, repos
 from envhub.worker.faults import Fault
 
 WORKER = sorted(Path(repos.__file__).parent.glob("*.py"))
@@ -253,42 +255,6 @@ def test_faults(opened: Callable[..., repos.Repo], repo: Repo, code: str, messag
     assert re.search(message, text, re.DOTALL), text
 
 
-NEWER = {
-    "lazy import json": (3, 15),
-    "try: pass\nexcept A, B: pass": (3, 14),
-    "x = t'{y}'": (3, 14),
-    "def f[T = int](): ...": (3, 13),
-    "class A[T]: ...": (3, 12),
-    "async def f[T](x: T): ...": (3, 12),
-    "type X = int": (3, 12),
-    "x = f'{y['a']}'": (3, 12),
-    "try: pass\nexcept* E: pass": (3, 11),
-    "x[*y]": (3, 11),
-    "match x:\n case 1: pass": (3, 10),
-    "with (\n a as b,\n c as d): pass": (3, 9),
-    "@a[0].b\ndef f(): ...": (3, 9),
-}
-
-
-@pytest.mark.parametrize(("source", "version"), NEWER.items(), ids=NEWER)
-def test_newer_syntax(
-    monkeypatch: pytest.MonkeyPatch, source: str, version: tuple[int, int]
-) -> None:
-    """The line that an older Python stumbles over tells which one it needs; none, if this is it."""
-    line = source.splitlines()[-1 if "except" in source else 0]
-    error = SyntaxError("invalid syntax", ("env.py", 1, 1, line))
-    monkeypatch.setattr(sys, "version_info", (version[0], version[1] - 1, 0))
-    assert syntax.needed_python(error) == version
-    monkeypatch.setattr(sys, "version_info", (*version, 0))
-    assert syntax.needed_python(error) is None
-
-
-@pytest.mark.parametrize("line", ["def f(:", "x = = 1", "class A(B):", "f'{x}'", "print 'x'", ""])
-def test_syntax_that_no_python_has(line: str) -> None:
-    """Plain mistakes are no question of the version."""
-    assert syntax.needed_python(SyntaxError("invalid syntax", ("env.py", 1, 1, line))) is None
-
-
 def test_newer_syntax_in_a_repo(opened: Callable[..., repos.Repo]) -> None:
     """A file that needs a newer Python says which, and where."""
     with pytest.raises(
@@ -360,3 +326,48 @@ def test_standard_library_of_old_pythons(monkeypatch: pytest.MonkeyPatch) -> Non
     found = package._list_standard()
     assert {"os", "sys", "json", "math", "queue", "_socket"} <= found & names
     assert "numpy" not in found
+
+
+OWN_MISTAKES = {
+    "a module that is only said to be missing": "raise ModuleNotFoundError('install it by hand')",
+    "text that the code itself parses": "compile('x = = 1', 'user.txt', 'exec')",
+    "any other": "raise LookupError('mine')",
+}
+
+
+@pytest.mark.parametrize("text", OWN_MISTAKES.values(), ids=OWN_MISTAKES)
+def test_own_exceptions_of_a_call_are_not_explained(
+    opened: Callable[..., repos.Repo], text: str
+) -> None:
+    """What the code raises for reasons of its own passes as it is."""
+    repo = opened({"env.py": f"def f():\n    {text}"})
+    module = load.entry(repo)
+    kinds = (ImportError, SyntaxError, LookupError)
+    with pytest.raises(kinds) as caught, load.explaining(repo):
+        module.f()
+    assert not isinstance(caught.value, Fault)
+
+
+def test_lock_of_another_thread_does_not_survive_a_fork() -> None:
+    """A child that is forked while another thread loads a repo can load, too."""
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with contain.LOCK:
+            held.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(10)
+    process = multiprocessing.get_context("fork").Process(target=_take_lock)
+    process.start()
+    process.join(30)
+    done.set()
+    thread.join()
+    assert process.exitcode == 0
+
+
+def _take_lock() -> None:
+    with contain.LOCK:
+        pass

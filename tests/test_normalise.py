@@ -60,8 +60,8 @@ def make(tmp_path: Path) -> Iterator[Make]:
         return results[-1]
 
     yield make
-    for tasks in results:
-        for _, env in normalise.flatten(tasks):
+    while results:
+        for _, env in normalise.flatten(results.pop()):
             env.close()
 
 

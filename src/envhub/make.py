@@ -10,12 +10,13 @@ from typing import Any
 from envhub.envdict import EnvDict
 from envhub.errors import ArgumentError, ArgumentTypeError, IsolationError, UntrustedError
 from envhub.fetch import Source
-from envhub.isolation import base, inline
+from envhub.isolation import base
+from envhub.isolation.inline import Inline
 from envhub.trust import Allowed
 from envhub.worker.call import Request
 
 AUTO = "auto"
-LEVELS: dict[str, base.Isolation] = {"inline": inline}
+LEVELS: dict[str, base.Isolation] = {"inline": Inline()}
 """Every isolation level there is, the weakest first; `auto` is the strongest that can be had."""
 
 PLANNED = ("process", "venv", "sandbox")

@@ -16,7 +16,7 @@ Tasks = Mapping[str, Mapping[str | int, Any]]
 
 
 class Isolation(Protocol):
-    """A place where the code of a repo runs. A module with this function is one."""
+    """A place where the code of a repo runs."""
 
     def make(self, source: Source, request: Request) -> Tasks:
         """Load the source's entry file there and call its `make_env` once.

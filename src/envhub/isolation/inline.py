@@ -6,6 +6,9 @@ to the process is done to the caller's.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from gymnasium.vector import AsyncVectorEnv
 
 from envhub.fetch import Source
@@ -16,14 +19,24 @@ from envhub.worker.collect import Collector
 from envhub.worker.normalise import Maker
 
 ASYNCHRONOUS = AsyncVectorEnv
-"""The class that is built where the repo's code says `gymnasium.vector.AsyncVectorEnv`."""
+"""What is built where the repo's code says `gymnasium.vector.AsyncVectorEnv`, if nobody chooses."""
 
 
-def make(source: Source, request: Request) -> Tasks:
-    """See `envhub.isolation.base.Isolation`."""
-    repo = repos.open_repo(place_of(source))
-    with translating():
-        return Maker(Collector(repo, ASYNCHRONOUS, translating), request).make()
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """The level `inline`.
+
+    Attributes:
+        asynchronous: the class to build where the repo's code says `AsyncVectorEnv`.
+    """
+
+    asynchronous: type[AsyncVectorEnv[Any, Any]] = ASYNCHRONOUS
+
+    def make(self, source: Source, request: Request) -> Tasks:
+        """See `envhub.isolation.base.Isolation`."""
+        repo = repos.open_repo(place_of(source))
+        with translating():
+            return Maker(Collector(repo, self.asynchronous, translating), request).make()
 
 
 def place_of(source: Source) -> repos.Place:

@@ -171,20 +171,17 @@ def _build(env: Any, waiting: Recipe) -> None:
 
 
 class Collected:
-    """What an env that is not built yet does; these are the methods of the collecting classes.
+    """What an env that is not built yet does: these methods go before those of its real class.
 
-    They are no base, since an object can only change to a class with the same memory layout.
+    They are put into a subclass of that and are no base of it, since an object can only change to
+    a class with the same memory layout.
     """
 
     num_envs: int
     closed: bool
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        real = type(self).__dict__["real"]
-        bound = _signature(real).bind(None, *args, **kwargs)
-        arguments = {name: bound.arguments[name] for name in list(bound.arguments)[1:]}
-        found = Recipe(_thread.stack[-1], real, arguments)
-        self.__dict__.update(_recipe=found, num_envs=len(found.env_fns))
+    def __init__(self, waiting: Recipe) -> None:
+        self.__dict__.update(_recipe=waiting, num_envs=len(waiting.env_fns))
 
     def __getattribute__(self, name: str) -> Any:
         own = object.__getattribute__
@@ -235,7 +232,10 @@ class Collecting(abc.ABCMeta):
         """A collected env inside a collection, else a real one."""
         if not getattr(_thread, "stack", None):
             return cls.real(*args, **kwargs)
-        return super().__call__(*args, **kwargs)
+        bound = _signature(cls.real).bind(None, *args, **kwargs)
+        arguments = {name: bound.arguments[name] for name in list(bound.arguments)[1:]}
+        waiting = Recipe(_thread.stack[-1], cls.real, arguments)
+        return _collected(waiting.kind)(waiting)
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, cls.real)
@@ -252,10 +252,20 @@ def _signature(real: type) -> inspect.Signature:
     return inspect.signature(real.__init__)  # type: ignore[misc]  # of a class, on purpose
 
 
-def _collecting(real: type) -> Any:
+@functools.lru_cache(maxsize=None)
+def _collected(kind: type) -> Any:
+    """The class of envs that will be of this kind."""
     methods = {name: value for name, value in vars(Collected).items() if callable(value)}
-    names = {"real": real, "__module__": real.__module__, "__qualname__": real.__qualname__}
-    return Collecting(real.__name__, (real,), {**methods, **names, "__doc__": real.__doc__})
+    return type(kind)(kind.__name__, (kind,), {**methods, **_names(kind)})
+
+
+def _collecting(real: type) -> Any:
+    """The class that is put in the place of a real one."""
+    return Collecting(real.__name__, (real,), {"real": real, **_names(real)})
+
+
+def _names(kind: type) -> Dict[str, Any]:
+    return {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
 
 
 def _make_vec(*args: Any, **kwargs: Any) -> Any:
