@@ -127,10 +127,12 @@ class Envhub(Stepper):
 
     def build(self, workload: Workload) -> None:
         """Make and reset."""
-        from envhub.vector import AsyncVectorEnv
+        from envhub.vector import AsyncVectorEnv, BatchedVectorEnv
 
-        count = 1 if workload.batched else self.n_envs
-        self.envs = AsyncVectorEnv([workload.make] * count, step=workload.hint)
+        if workload.batched:
+            self.envs = BatchedVectorEnv(workload.make)
+        else:
+            self.envs = AsyncVectorEnv([workload.make] * self.n_envs, step=workload.hint)
         self.envs.reset(seed=0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -140,39 +140,48 @@ def compute(seconds: float) -> None:
         pass
 
 
-@dataclass
 class Batch(VectorEnv[Any, Any, Any]):
     """4,096 envs as one array: a simulator that vectorises by itself.
 
-    `step` writes into the buffers of `out` when somebody has set it: the protocol with which
-    `envhub.vector` spares a native batch its copy.
+    It writes its observations where `out` says, as `envhub.vector.BatchedVectorEnv` asks for.
     """
 
-    num_envs: int = BATCH
-    state: NDArray[np.float32] = field(default_factory=lambda: np.zeros((BATCH, WIDTH), np.float32))
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
+        self.num_envs = BATCH
         self.single_observation_space = spaces.Box(-np.inf, np.inf, (WIDTH,), np.float32)
         self.single_action_space = spaces.Box(-1.0, 1.0, (WIDTH,), np.float32)
-        self.observation_space = spaces.Box(-np.inf, np.inf, (self.num_envs, WIDTH), np.float32)
-        self.action_space = spaces.Box(-1.0, 1.0, (self.num_envs, WIDTH), np.float32)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (BATCH, WIDTH), np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (BATCH, WIDTH), np.float32)
         self.metadata = {"autoreset_mode": gym.vector.AutoresetMode.NEXT_STEP}
-        self._false = np.zeros(self.num_envs, np.bool_)
+        self._state = np.zeros((BATCH, WIDTH), np.float32)
+        self._never = np.zeros(BATCH, np.bool_)
 
     def reset(
-        self, *, seed: Any = None, options: dict[str, Any] | None = None
+        self,
+        *,
+        seed: Any = None,
+        options: dict[str, Any] | None = None,
+        out: NDArray[np.float32] | None = None,
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Start over."""
-        self.state[...] = 0.0
-        return self.state.copy(), {}
+        self._state[...] = 0.0
+        return self._look(out), {}
 
-    def step(self, actions: NDArray[np.float32]) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+    def step(
+        self, actions: NDArray[np.float32], *, out: NDArray[np.float32] | None = None
+    ) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """A little linear dynamics for every row."""
-        self.state *= 0.99
-        self.state += actions * 0.01
-        np.clip(self.state, -1.0, 1.0, out=self.state)
-        rewards = self.state.sum(axis=1, dtype=np.float64)
-        return self.state.copy(), rewards, self._false, self._false, {}
+        self._state *= 0.99
+        self._state += actions * 0.01
+        np.clip(self._state, -1.0, 1.0, out=self._state)
+        rewards = self._state.sum(axis=1, dtype=np.float64)
+        return self._look(out), rewards, self._never, self._never, {}
+
+    def _look(self, out: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        if out is None:
+            return self._state.copy()
+        np.copyto(out, self._state)
+        return out
 
 
 def null() -> Env:
