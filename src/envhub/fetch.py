@@ -43,6 +43,11 @@ class Source:
         """The entry file."""
         return self.root / self.pin.path
 
+    @property
+    def bytecode(self) -> Path | None:
+        """Where its compiled files may be kept: beside the folder, or nowhere if it is live."""
+        return None if self.pin.dirty else self.root.parent / "bytecode"
+
 
 def fetch(
     pin: Pin,

@@ -13,10 +13,11 @@ from envhub.fetch import Source
 from envhub.isolation import base
 from envhub.isolation.inline import Inline
 from envhub.trust import Allowed
+from envhub.vector import AsyncVectorEnv
 from envhub.worker.call import Request
 
 AUTO = "auto"
-LEVELS: dict[str, base.Isolation] = {"inline": Inline()}
+LEVELS: dict[str, base.Isolation] = {"inline": Inline(AsyncVectorEnv)}
 """Every isolation level there is, the weakest first; `auto` is the strongest that can be had."""
 
 PLANNED = ("process", "venv", "sandbox")

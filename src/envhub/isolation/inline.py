@@ -49,4 +49,5 @@ def place_of(source: Source) -> repos.Place:
         repo_type=pin.repo_type,
         hub=pin.hub,
         version=pin.version,
+        bytecode=str(source.bytecode or ""),
     )

@@ -34,6 +34,7 @@ class Place:
         repo_type: `model`, `space`, `dataset`, `git` or `local`.
         hub: address of the hub.
         version: the commit, or the digest of a folder whose files may change.
+        bytecode: a folder for compiled files, or `""`.
     """
 
     root: str
@@ -42,6 +43,7 @@ class Place:
     repo_type: str
     hub: str
     version: str
+    bytecode: str = ""
 
     @property
     def key(self) -> str:

@@ -17,7 +17,7 @@ from multiprocessing import process
 from types import CodeType, ModuleType
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from . import files, package
+from . import bytecode, files, package
 from .package import PREFIX, Place, Repo
 
 __all__ = ["PREFIX", "Place", "Repo", "at_work", "open_repo", "others"]
@@ -28,7 +28,7 @@ TRAVELLER = "envhub"
 class Loader(SourceFileLoader):
     """Runs a file of a repo with the repo's own `import`, and never from bytecode in its tree.
 
-    Bytecode is in no digest, and the tree belongs to the store.
+    Its bytecode is kept elsewhere, see `bytecode`.
     """
 
     def __init__(self, fullname: str, path: str, repo: Repo) -> None:
@@ -36,9 +36,15 @@ class Loader(SourceFileLoader):
         self.repo = repo
 
     def get_code(self, fullname: str) -> Optional[CodeType]:
-        """The code of the source, compiled now."""
+        """The code of the source, compiled now or kept from the last time."""
         path = self.get_filename(fullname)
-        code: CodeType = self.source_to_code(self.get_data(path), path)
+        source, folder = self.get_data(path), self.repo.place.bytecode
+        name = bytecode.name_of(path, source)
+        code: Optional[CodeType] = bytecode.read(folder, name) if folder else None
+        if code is None:
+            code = self.source_to_code(source, path)
+            if folder:
+                bytecode.write(folder, name, code)
         return code
 
     def exec_module(self, module: ModuleType) -> None:
