@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 
 from envhub.cli import main
-from envhub.settings import VARIABLES
+from envhub.settings import FOREIGN as FOREIGN
+from envhub.settings import VARIABLES, Variable
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
@@ -34,9 +35,9 @@ def layers() -> str:
     return "\n".join(("", "```", *rows, "```", ""))
 
 
-def settings() -> str:
+def settings(variables: tuple[Variable, ...] = VARIABLES) -> str:
     """A table row per environment variable."""
-    rows = ((f"`{each.name}`", each.help, each.default or "–") for each in VARIABLES)
+    rows = ((f"`{each.name}`", each.help, each.default or "–") for each in variables)
     return _table(("variable", "meaning", "default"), rows)
 
 

@@ -15,7 +15,7 @@ import pytest
 from envhub import errors, proc
 from envhub.cli import main
 from envhub.lockfile import Lock
-from envhub.settings import VARIABLES, Variable
+from envhub.settings import FOREIGN, VARIABLES, Variable
 from envhub.testing import ServedHub
 from envhub.trust import Policy, Rules
 
@@ -99,7 +99,7 @@ def test_tree_is_drawn(kind: Errors) -> None:
         assert drawn.group(2).split()[-1] == kind.code
 
 
-@pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
+@pytest.mark.parametrize("variable", VARIABLES + FOREIGN, ids=lambda variable: variable.name)
 def test_settings_are_documented(variable: Variable) -> None:
     """docs/settings.md has a line for every environment variable that is read."""
     assert f"| `{variable.name}` | {variable.help} |" in (DOCS / "settings.md").read_text()

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from filelock import FileLock
 
+from envhub import disk
 from envhub import store as store_module
 from envhub.errors import CorruptSourceError, DiskFullError, HubError, StoreError
 from envhub.pins import File, blob_id
@@ -163,7 +164,7 @@ def test_two_threads(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     with FileLock(lock):
         second = threading.Thread(target=store.build, args=(slot, listing(), never))
         second.start()
-        second.join(store_module.PATIENCE * 1.5)
+        second.join(disk.PATIENCE * 1.5)
         assert second.is_alive()
         slot.tree.mkdir(parents=True)
     second.join()

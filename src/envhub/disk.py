@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import errno
+import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from envhub.errors import DiskFullError, EnvHubError, ReadOnlyStoreError, StoreError
+
+logger = logging.getLogger("envhub")
+
+PATIENCE = 1.0
+"""Seconds to wait for another process before saying so."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -43,6 +51,27 @@ def _in_our_words(error: OSError, folder: Path) -> OSError:
     if error.errno in _WRONG_PLACE:
         return StoreError(f"{folder} cannot be used", why=why, hint=_ELSEWHERE)
     return error
+
+
+@contextmanager
+def alone(root: Path, name: str) -> Iterator[None]:
+    """Work on `name` in the cache folder `root`, one process at a time.
+
+    Raises:
+        DiskFullError, ReadOnlyStoreError, StoreError: see `guarded`.
+    """
+    with guarded(root):
+        (root / "locks").mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / "locks" / f"{name}.lock")
+        try:
+            lock.acquire(timeout=PATIENCE)
+        except Timeout:
+            logger.info("waiting for another process that works on %s", name)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def write(path: Path, data: bytes) -> None:

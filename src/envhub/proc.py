@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import IO
 
 from envhub import settings
@@ -38,6 +40,7 @@ def run(
     stdin: bytes = b"",
     timeout: float | None = None,
     check: bool = True,
+    heard: Callable[[str], object] | None = None,
 ) -> Completed:
     """Run a program to its end, without a shell.
 
@@ -48,31 +51,58 @@ def run(
         stdin: bytes for its standard input; it never reads the terminal.
         timeout: seconds after which it is killed.
         check: raise if its exit status is not 0.
+        heard: called with each line that it writes to standard error, when it writes it.
 
     Raises:
         CommandError: the program is missing, took too long, or failed; `why` has its last lines.
     """
     words = tuple(str(word) for word in argv)
     try:
-        done = subprocess.run(
-            words,
-            cwd=cwd,
-            env=settings.child_environ(env),
-            input=stdin,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-        )
+        with _listen(heard) as (stderr, said):
+            done = subprocess.run(
+                words,
+                cwd=cwd,
+                env=settings.child_environ(env),
+                input=stdin,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                timeout=timeout,
+                check=False,
+            )
     except FileNotFoundError as error:
         raise _missing(words[0]) from error
     except subprocess.TimeoutExpired as error:
         raise CommandError(
             f"{words[0]} did not end within {timeout:g} s", why=" ".join(words)
         ) from error
-    completed = Completed(words, done.returncode, done.stdout, done.stderr)
+    completed = Completed(words, done.returncode, done.stdout, done.stderr or b"".join(said))
     if check and done.returncode:
         raise failure(completed)
     return completed
+
+
+@contextmanager
+def _listen(heard: Callable[[str], object] | None) -> Iterator[tuple[int, list[bytes]]]:
+    """A pipe to write to, and the lines that were written to it when the block ends."""
+    if heard is None:
+        yield subprocess.PIPE, []
+        return
+    read, write = os.pipe()
+    said: list[bytes] = []
+
+    def listen() -> None:
+        with open(read, "rb") as lines:  # noqa: PTH123 - a pipe has no path
+            for line in lines:
+                said.append(line)
+                heard(line.decode(errors="replace").rstrip())
+
+    thread = Thread(target=listen, daemon=True)
+    thread.start()
+    try:
+        yield write, said
+    finally:
+        os.close(write)
+        thread.join()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ make their own.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,9 @@ VARIABLES = (
     Variable("ENVHUB_TOKEN", "token for ENVHUB_ENDPOINT, sent nowhere else"),
     Variable("ENVHUB_OFFLINE", "1: open no socket, use the cache", "HF_HUB_OFFLINE"),
     Variable("ENVHUB_LOCK", "path of the lock file", "envhub.lock, here or in a parent folder"),
+    Variable(
+        "ENVHUB_TORCH", "build of PyTorch: cpu, cu128, …, auto, index", "cpu, or auto with gpu"
+    ),
     Variable("HF_ENDPOINT", "address of the Hugging Face Hub", HUGGING_FACE),
     Variable("HF_TOKEN", "token for the Hugging Face Hub, sent nowhere else"),
     Variable("HF_HOME", "where huggingface_hub keeps its token", "~/.cache/huggingface"),
@@ -39,6 +43,37 @@ VARIABLES = (
     Variable("HF_HUB_DISABLE_PROGRESS_BARS", "1: no progress bars"),
     Variable("HF_HUB_DOWNLOAD_TIMEOUT", "seconds that a silent connection may last", "10"),
     Variable("NO_COLOR", "any value: no colours"),
+)
+
+FOREIGN = (
+    Variable("PATH", "where Pythons and git are looked for"),
+    Variable("PYENV_ROOT", "where pyenv keeps Pythons", "~/.pyenv"),
+    Variable("UV_PYTHON_INSTALL_DIR", "where uv keeps Pythons", "uv's data folder + /python"),
+    Variable("UV_CONFIG_FILE", "uv's settings; package indexes are taken", "uv's config folder"),
+    Variable("UV_DEFAULT_INDEX", "the package index"),
+    Variable("UV_INDEX", "more package indexes: NAME=ADDRESS …"),
+    Variable("UV_INDEX_URL", "older name of UV_DEFAULT_INDEX"),
+    Variable("UV_EXTRA_INDEX_URL", "older name of UV_INDEX"),
+    Variable("UV_FIND_LINKS", "folders and pages with packages"),
+    Variable("UV_NO_INDEX", "1: only UV_FIND_LINKS"),
+    Variable("UV_INDEX_STRATEGY", "which index wins where several have a package"),
+    Variable("UV_KEYRING_PROVIDER", "where passwords for indexes are kept"),
+    Variable("UV_INSECURE_HOST", "hosts whose certificates are not checked"),
+    Variable("UV_SYSTEM_CERTS", "1: the system's certificates"),
+    Variable("UV_HTTP_TIMEOUT", "seconds that an index may be silent", "30"),
+    Variable("UV_HTTP_RETRIES", "how often to ask an index again", "3"),
+    Variable("UV_CONCURRENT_DOWNLOADS", "how many downloads at once", "50"),
+    Variable("UV_PYTHON_INSTALL_MIRROR", "where uv downloads Pythons from"),
+)
+"""Variables of other programs that envhub looks at or hands to uv."""
+
+# What any program needs to run and to reach an index, by the name's beginning or the whole name.
+_BASICS = re.compile(
+    r"HOME|USER|LOGNAME|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|TEMP|TMP|LD_LIBRARY_PATH|NETRC"
+    r"|XDG_(CONFIG|DATA)_(HOME|DIRS)|SSL_CERT_(FILE|DIR)|(HTTP|HTTPS|ALL|NO)_PROXY"
+    r"|UV_INDEX_\w+_(USERNAME|PASSWORD)|SYSTEMROOT|WINDIR|COMSPEC|PATHEXT|USERPROFILE"
+    r"|APPDATA|LOCALAPPDATA|PROGRAMDATA",
+    re.IGNORECASE,
 )
 
 _TRUE = {"1", "on", "yes", "true"}
@@ -58,6 +93,7 @@ class Settings:
         progress: show progress bars.
         lock: path of the lock file if the environment names one.
         timeout: seconds that a silent connection may last.
+        torch: the build of PyTorch that is wanted, if the user says.
     """
 
     home: Path
@@ -69,6 +105,7 @@ class Settings:
     progress: bool = True
     lock: Path | None = None
     timeout: float = 10.0
+    torch: str = ""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -88,6 +125,7 @@ class Settings:
             progress=not _is_true(env.get("HF_HUB_DISABLE_PROGRESS_BARS")),
             lock=Path(lock).expanduser().absolute() if lock else None,
             timeout=float(env.get("HF_HUB_DOWNLOAD_TIMEOUT") or 10),
+            torch=env.get("ENVHUB_TORCH", "").strip().lower(),
         )
 
 
@@ -102,3 +140,43 @@ def child_environ(extra: Mapping[str, str | None] | None = None) -> dict[str, st
     """
     merged = {**os.environ, **(extra or {})}
     return {name: value for name, value in merged.items() if value is not None}
+
+
+def uv_environ() -> dict[str, str | None]:
+    """What to change in our environment for uv: everything goes that it does not need.
+
+    A package that is built from source runs as a child of uv, and no token should be there.
+    """
+    known = {variable.name for variable in FOREIGN}
+    return {name: None for name in os.environ if name not in known and not _BASICS.fullmatch(name)}
+
+
+def uv_config() -> Path | None:
+    """The user's own file of settings for uv, if there is one."""
+    folder = os.environ.get("XDG_CONFIG_HOME") or os.environ.get("APPDATA")
+    usual = Path(folder or Path.home() / ".config") / "uv" / "uv.toml"
+    path = Path(os.environ.get("UV_CONFIG_FILE") or usual)
+    return path if path.is_file() else None
+
+
+def uv_index_names() -> frozenset[str]:
+    """Names that the environment gives to package indexes."""
+    text = f"{os.environ.get('UV_INDEX', '')} {os.environ.get('UV_DEFAULT_INDEX', '')}"
+    return frozenset(re.findall(r"(?:^|\s)([\w.-]+)=", text))
+
+
+def search_path() -> tuple[Path, ...]:
+    """The folders of `PATH`, but those that nobody wrote down."""
+    parts = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return tuple(Path(part) for part in parts if Path(part).is_absolute())
+
+
+def pyenv_root() -> Path:
+    """Where pyenv keeps its Pythons."""
+    return Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+
+
+def uv_pythons() -> Path:
+    """Where uv keeps its Pythons."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or Path(data) / "uv" / "python")

@@ -5,6 +5,7 @@ refs/<key>.json                          what a ref meant when it was last resol
 sources/<hub>/<repo>/<commit>/files.json the listing: what the commit consists of
                               tree/      its files; there only when all of them are right
                               stat.json  their stamps, so that a load need not hash them again
+                              bytecode/  what loading compiled of them
                               partial/   a download under way, or one that was killed
 locks/                                   one empty file per commit that was ever built
 git/                                     bare clones
@@ -21,14 +22,13 @@ import logging
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from envhub import disk, tree
 from envhub.errors import CorruptSourceError, DiskFullError, HubError, StoreError
@@ -40,9 +40,6 @@ logger = logging.getLogger("envhub")
 
 Fill = Callable[[Sequence[File], Path], None]
 """Writes files below a folder; the store verifies them."""
-
-PATIENCE = 1.0
-"""Seconds to wait for another process before saying so."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _T = TypeVar("_T")
@@ -289,22 +286,9 @@ class Store:
                 have.setdefault(file.oid, other.tree / file.path)
         return have
 
-    @contextmanager
-    def _locked(self, slot: Slot) -> Iterator[None]:
+    def _locked(self, slot: Slot) -> AbstractContextManager[None]:
         """Only one process at a time; it works in the slot, the disk's refusals in our words."""
-        with disk.guarded(self.root):
-            name = "--".join(slot.folder.parts[-3:])
-            (self.root / "locks").mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.root / "locks" / f"{name}.lock")
-            try:
-                lock.acquire(timeout=PATIENCE)
-            except Timeout:
-                logger.info("waiting for another process that works on %s", slot.folder)
-                lock.acquire()
-            try:
-                yield
-            finally:
-                lock.release()
+        return disk.alone(self.root, "--".join(slot.folder.parts[-3:]))
 
     def entries(self) -> list[Entry]:
         """Every commit in the cache, the oldest first."""

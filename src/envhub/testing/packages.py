@@ -1,0 +1,139 @@
+"""Small Python packages, made on the spot, and an index on a loopback port that has them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+import tarfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from envhub.testing.web import Reply, Request, serve
+
+DAY = "2024-01-01T00:00:00Z"
+
+
+def wheel(
+    folder: Path,
+    name: str,
+    version: str = "1.0",
+    *,
+    files: Mapping[str, str] | None = None,
+    requires: Sequence[str] = (),
+    tag: str = "py3-none-any",
+) -> Path:
+    """Write a wheel into `folder`.
+
+    Args:
+        folder: where to; it is made if need be.
+        name: of the package.
+        version: its version.
+        files: what is in it, by path; a module of the package's name by default.
+        requires: its requirements.
+        tag: Python, ABI and platform that it is for.
+    """
+    plain = name.replace("-", "_")
+    about = f"{plain}-{version}.dist-info"
+    needs = "".join(f"Requires-Dist: {line}\n" for line in requires)
+    inside = {
+        **({f"{plain}.py": f"version = {version!r}\n"} if files is None else files),
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
+        f"{about}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
+    }
+    inside[f"{about}/RECORD"] = "".join(
+        f"{path},sha256={_digest(text)},{len(text.encode())}\n" for path, text in inside.items()
+    )
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{plain}-{version}-{tag}.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, text in inside.items():
+            archive.writestr(member, text)
+    return path
+
+
+def sdist(folder: Path, name: str, version: str = "1.0", *, setup: str) -> Path:
+    """Write a package's source into `folder`.
+
+    Args:
+        folder: where to; it is made if need be.
+        name: of the package.
+        version: its version.
+        setup: the code of the backend that builds it.
+    """
+    top = f"{name}-{version}"
+    inside = {
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\n'
+        'backend-path = ["."]\n',
+        "backend.py": setup,
+    }
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{top}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for member, text in inside.items():
+            entry = tarfile.TarInfo(f"{top}/{member}")
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return path
+
+
+def _digest(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+@contextmanager
+def serve_index(folder: Path, uploaded: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Serve the packages of a folder as an index of the simple API; yields its address.
+
+    Args:
+        folder: wheels and sources.
+        uploaded: when a file came, by its name; `DAY` by default.
+    """
+    times = uploaded or {}
+
+    def answer(request: Request) -> Reply:
+        if found := re.fullmatch(r"/files/([^/]+)", request.path):
+            return Reply(200, folder / found[1])
+        project = request.path.strip("/").rpartition("/")[2]
+        files = [path for path in sorted(folder.iterdir()) if _project(path) == project]
+        if not files:
+            return Reply(404)
+        document = {
+            "meta": {"api-version": "1.1"},
+            "name": project,
+            "files": [_entry(path, times.get(path.name, DAY)) for path in files],
+        }
+        kind = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
+        return Reply(200, json.dumps(document).encode(), kind)
+
+    with serve(answer) as url:
+        yield f"{url}/simple"
+
+
+def _project(path: Path) -> str:
+    return re.split(r"-\d", path.name)[0].replace("_", "-")
+
+
+def _entry(path: Path, uploaded: str) -> dict[str, object]:
+    return {
+        "filename": path.name,
+        "url": f"/files/{path.name}",
+        "hashes": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
+        "size": path.stat().st_size,
+        "upload-time": uploaded,
+    }
+
+
+def only(patch: pytest.MonkeyPatch, folder: Path) -> Path:
+    """Let packages come from a folder, which is made, and from nowhere else."""
+    folder.mkdir(exist_ok=True)
+    patch.setenv("UV_FIND_LINKS", str(folder))
+    patch.setenv("UV_NO_INDEX", "1")
+    return folder
