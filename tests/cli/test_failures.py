@@ -12,6 +12,7 @@ import pytest
 from envhub.cli.blame import blaming, env_failed, where
 from envhub.cli.failures import status_of, verdict
 from envhub.cli.output import ClosedPipeError, Output
+from envhub.cli.run import closing
 from envhub.cli.tracebacks import write_log
 from envhub.client import Client
 from envhub.errors import ArgumentError, EnvExitError, EnvFailedError, RefError
@@ -47,6 +48,25 @@ def test_status(
     assert out == ""
     assert err.startswith(says)
     assert "Traceback" not in err
+
+
+def test_failure_after_an_interrupt(capsys: pytest.CaptureFixture[str]) -> None:
+    """What fails while tidying up after Ctrl-C does not hide that it was Ctrl-C."""
+
+    def command() -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise EnvFailedError("could not be closed") from EOFError()
+
+    def outer() -> None:
+        try:
+            command()
+        except EnvFailedError as error:
+            raise RuntimeError("on the way out") from error
+
+    assert status_of(Output(), outer) == 130
+    assert "Ctrl-C" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("result", "status"), [(None, 0), (1, 1), ("text", 0)])
@@ -108,6 +128,36 @@ def test_blame_envhub(tmp_path: Path) -> None:
         failing(ZeroDivisionError())()
     with pytest.raises(ArgumentError), blaming(Client(), str(tmp_path)):
         run_file(tmp_path, "from envhub.errors import *\nraise ArgumentError('no')")
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), EOFError()])
+def test_blame_for_a_lost_process(tmp_path: Path, error: Exception) -> None:
+    """When a process of the env's has gone, its end of a pipe breaks; that is no closed stdout."""
+    with pytest.raises(EnvFailedError), blaming(Client(), str(tmp_path)):
+        failing(error)()
+
+
+class Stubborn:
+    """An env that cannot be closed."""
+
+    closed = False
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def close(self) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), KeyboardInterrupt()])
+def test_close_that_fails(error: BaseException) -> None:
+    """What fails first is told; only if nothing else failed is it the closing."""
+    env: Any = Stubborn(error)
+    with pytest.raises(ZeroDivisionError), closing(env):
+        failing(ZeroDivisionError())()
+    assert env.closed is True
+    with pytest.raises(type(error)), closing(env):
+        pass
 
 
 def test_blame_for_leaving(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ def blaming(user: Client, ref: str) -> Iterator[None]:
     """Tell what an env's code raises from what is a bug of envhub's.
 
     Raises:
-        EnvFailedError: a file of the repo was running when the exception was raised.
+        EnvFailedError: a file of the repo was running when the exception was raised, or a process
+            of the env's has gone.
         EnvExitError: the env's code ended the program.
     """
     place = parse(ref)
@@ -34,7 +35,9 @@ def blaming(user: Client, ref: str) -> Iterator[None]:
             hint="tell its author",
         ) from stop
     except Exception as error:
-        if isinstance(error, EnvHubError) or not _ran_in(error, roots):
+        if isinstance(error, EnvHubError):
+            raise
+        if not (isinstance(error, BrokenPipeError | EOFError) or _ran_in(error, roots)):
             raise
         raise env_failed(error, ref) from error
 

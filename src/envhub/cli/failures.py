@@ -27,7 +27,7 @@ def status_of(out: Output, command: Callable[[], object]) -> int:
     try:
         result = command()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place that can say what happened
-        status, problem = verdict(error)
+        status, problem = verdict(_cause(error))
         if problem:
             out.problem(problem)
         return status
@@ -53,6 +53,17 @@ def verdict(error: BaseException) -> tuple[int, Problem | None]:
             what = f"{error.filename}: {error.strerror}"
             return FAILED, Problem("system", what, docs="docs/cli.md")
     return BUG, _bug(error)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The exception to judge: Ctrl-C, if what failed was only the tidying up after it."""
+    links: list[BaseException | None] = [error]
+    for link in links:
+        if isinstance(link, KeyboardInterrupt):
+            return link
+        if link is not None:
+            links += [link.__cause__, link.__context__]
+    return error
 
 
 def _usage(error: click.UsageError) -> Problem:

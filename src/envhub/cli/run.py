@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,7 +145,8 @@ def run(out: Output, /, **options: Any) -> None:
         out.emit(report.as_dict(), *report.parts(), brief=brief)
     failed = next((task for task in report.tasks if task.error), None)
     if failed and failed.error:
-        raise env_failed(failed.error, f"task {task_name(failed.suite, failed.task)}")
+        what = f"task {task_name(failed.suite, failed.task)}"
+        raise env_failed(failed.error, what) from failed.error
 
 
 def perform(wish: Run, user: Client, out: Output) -> Report:
@@ -168,7 +170,7 @@ def perform(wish: Run, user: Client, out: Output) -> Report:
 
         def play(task: Task, env: AnyVectorEnv) -> Rollout:
             before = wish.episodes * len(done)
-            with films.film(task, many=len(wanted) > 1) as record, contextlib.closing(env):
+            with films.film(task, many=len(wanted) > 1) as record, closing(env):
                 return rollout(
                     env,
                     make_policy(env),
@@ -193,6 +195,21 @@ def make(user: Client, wish: Run) -> EnvDict:
         isolation=wish.isolation,
         **wish.param,
     )
+
+
+@contextlib.contextmanager
+def closing(env: AnyVectorEnv) -> Iterator[None]:
+    """Close an env at the end; what made the block fail is not hidden by what that says."""
+    try:
+        yield
+    finally:
+        failed = sys.exception() is not None
+        try:
+            env.close()
+        except BaseException:  # Gymnasium raises what its workers did, Ctrl-C too
+            env.closed = True  # so that nobody tries again
+            if not failed:
+                raise
 
 
 def choose(envs: EnvDict, names: Sequence[str]) -> list[Task]:
