@@ -171,6 +171,31 @@ class TestLeaks:
         assert any(line.startswith("socket:") for line in found)
         assert any(name in line for line in found)
 
+    def test_orphan_without_a_mark_is_named_but_not_killed(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """A worker whose environment was scrubbed; it may be that of a pytest beside this one."""
+        monkeypatch.setattr(leaks, "_PATIENCE", 0.1)
+        before = leaks.take()
+        script = f"env -i sleep 60 >/dev/null 2>&1 & echo $! > {tmp_path}/pid"
+        proc.run(["sh", "-c", script])
+        pid = int((tmp_path / "pid").read_text())
+        while leaks._words(pid) != "sleep 60":
+            time.sleep(0.01)  # until the shell and env have become what they run
+        found = leaks.wait_for_leaks(before, "ENVHUB_TEST=nobody")
+        os.kill(pid, signal.SIGKILL)
+        assert found == [f"process {pid}: sleep 60"]
+
+    def test_orphan_of_another_test_is_its_own(self, tmp_path: Path) -> None:
+        """Two pytests of one session do not blame each other."""
+        before = leaks.take()
+        script = f"sleep 60 >/dev/null 2>&1 & echo $! > {tmp_path}/pid"
+        proc.run(["sh", "-c", script], env={"ENVHUB_TEST": "another"})
+        pid = int((tmp_path / "pid").read_text())
+        found = leaks.wait_for_leaks(before, "ENVHUB_TEST=nobody")
+        os.kill(pid, signal.SIGKILL)
+        assert found == []
+
     def test_segment_that_another_program_uses_is_its_own(self, tmp_path: Path) -> None:
         """The machine may run more than one pytest."""
         code = (

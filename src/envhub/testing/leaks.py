@@ -75,8 +75,9 @@ def wait_for_leaks(before: Inventory, mark: str) -> list[str]:
             break
         time.sleep(0.02)  # no event tells that a stranger's thread or process has ended
     for pid in _leaked_pids(before, mark):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        if _is_surely_ours(pid, mark):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     return found
 
 
@@ -94,23 +95,29 @@ def _find(before: Inventory, mark: str) -> list[str]:
 
 
 def _leaked_pids(before: Inventory, mark: str) -> list[int]:
-    new = set(_pids()) - before.pids
-    return [pid for pid in sorted(new) if _is_ours(pid, mark) and not _OURS.search(_words(pid))]
+    new = sorted(set(_pids()) - before.pids)
+    ours = (pid for pid in new if _is_surely_ours(pid, mark) or _is_probably_ours(pid))
+    return [pid for pid in ours if not _OURS.search(_words(pid))]
 
 
-def _is_ours(pid: int, mark: str) -> bool:
-    """Whether a process descends from this one, also if a parent in between has died."""
+def _is_surely_ours(pid: int, mark: str) -> bool:
+    """Whether a process descends from this one, or was born with the mark of the test."""
     family = list(_ancestors(pid))
-    if not family:
-        return False  # it ended just now, or is a zombie
-    if os.getpid() in family[1:]:
-        return True
-    try:
-        born_with = (_PROC / str(pid) / "environ").read_bytes()
-        orphan = family[-1] == 1 and os.getsid(pid) == os.getsid(0)
-    except OSError:
-        return False
-    return mark.encode() in born_with or (orphan and len(family) == 2)
+    return os.getpid() in family[1:] or bool(family and mark.encode() in _environ(pid))
+
+
+def _is_probably_ours(pid: int) -> bool:
+    """Whether it is an orphan of our session, with an environment that tells no test."""
+    with suppress(OSError):
+        orphan = list(_ancestors(pid))[1:] == [1] and os.getsid(pid) == os.getsid(0)
+        return orphan and b"ENVHUB_TEST=" not in _environ(pid)
+    return False  # it ended just now
+
+
+def _environ(pid: int) -> bytes:
+    with suppress(OSError):
+        return (_PROC / str(pid) / "environ").read_bytes()
+    return b""
 
 
 def _ancestors(pid: int) -> Iterator[int]:
