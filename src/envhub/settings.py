@@ -55,7 +55,6 @@ FOREIGN = (
     Variable("UV_INDEX_URL", "older name of UV_DEFAULT_INDEX"),
     Variable("UV_EXTRA_INDEX_URL", "older name of UV_INDEX"),
     Variable("UV_FIND_LINKS", "folders and pages with packages"),
-    Variable("UV_NO_INDEX", "1: only UV_FIND_LINKS"),
     Variable("UV_INDEX_STRATEGY", "which index wins where several have a package"),
     Variable("UV_KEYRING_PROVIDER", "where passwords for indexes are kept"),
     Variable("UV_INSECURE_HOST", "hosts whose certificates are not checked"),

@@ -27,6 +27,7 @@ def wheel(
     *,
     files: Mapping[str, str] | None = None,
     requires: Sequence[str] = (),
+    python: str = "",
     tag: str = "py3-none-any",
 ) -> Path:
     """Write a wheel into `folder`.
@@ -37,11 +38,13 @@ def wheel(
         version: its version.
         files: what is in it, by path; a module of the package's name by default.
         requires: its requirements.
+        python: the versions of Python that it is for.
         tag: Python, ABI and platform that it is for.
     """
     plain = name.replace("-", "_")
     about = f"{plain}-{version}.dist-info"
     needs = "".join(f"Requires-Dist: {line}\n" for line in requires)
+    needs += f"Requires-Python: {python}\n" if python else ""
     inside = {
         **({f"{plain}.py": f"version = {version!r}\n"} if files is None else files),
         f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
@@ -134,6 +137,7 @@ def _entry(path: Path, uploaded: str) -> dict[str, object]:
 def only(patch: pytest.MonkeyPatch, folder: Path) -> Path:
     """Let packages come from a folder, which is made, and from nowhere else."""
     folder.mkdir(exist_ok=True)
-    patch.setenv("UV_FIND_LINKS", str(folder))
-    patch.setenv("UV_NO_INDEX", "1")
+    config = folder / "uv.toml"
+    config.write_text(f"no-index = true\nfind-links = [{json.dumps(str(folder))}]\n")
+    patch.setenv("UV_CONFIG_FILE", str(config))
     return folder
