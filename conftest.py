@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from doctest import ELLIPSIS
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from sybil.sybil import SybilCollection
 from sybil.typing import Parser
+from xdist.scheduler import LoadScopeScheduling
 
 from envhub.testing import ServedHub, isolated
 
@@ -36,6 +38,20 @@ def gallery(hub: ServedHub) -> None:
 
 
 CARDS = "examples/*/README.md"
+
+
+class PagesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+    """Shares the tests out one by one, but keeps a page's examples in one process, in order."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file.endswith(".md") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> PagesTogether:
+    """Called by pytest-xdist."""
+    return PagesTogether(config, log)
+
 
 pytest_collect_file = SybilCollection(
     [
