@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import time
 import warnings
@@ -296,9 +297,11 @@ class Engine:
         return failed and self._recovery is not None
 
     def _raised(self, worker: Worker, answer: Answer) -> Failure:
-        text = "\n".join(told["traceback"] for told in self._decoded(answer)["troubles"])
+        troubles = self._decoded(answer)["troubles"]
+        text = "\n".join(told["traceback"] for told in troubles)
         _, last = worker.end()
-        return self.pool.describe(worker, EnvRaisedError, text, (None, last))
+        failure = self.pool.describe(worker, EnvRaisedError, text, (None, last))
+        return dataclasses.replace(failure, env=troubles[0]["index"])
 
     def _heal(self, worker: Worker, failure: Failure) -> None:
         if self._recovery is None:

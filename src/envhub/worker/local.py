@@ -6,10 +6,10 @@ import json
 import os
 import sys
 import traceback
-from typing import Any, Callable, List, NamedTuple, Sequence
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
 from . import birth
-from .codec import Pickled
+from .codec import Codec, Pickled
 from .doorbell import Bell
 from .host import Factory, Host
 from .places import Spot
@@ -49,13 +49,15 @@ def main(text: str) -> None:
     run(Start.from_json(text), unpack)
 
 
-def run(start: Start, find: Callable[[Any], Sequence[Factory]]) -> None:
+def run(
+    start: Start, find: Callable[[Any], Sequence[Factory]], codec: Optional[Codec] = None
+) -> None:
     """Be a worker, to the end of this process; what an env leaves behind at exit is not run."""
     code = 1
     try:
         birth.begin(start.ends.log_fd, start.parent, die_with_parent=start.die_with_parent)
         bell = Bell(start.ends.read_fd, start.ends.write_fd, spin=start.spin)
-        Host(bell, Pickled(), start.spot, start.ends.memory_fd, find).serve()
+        Host(bell, codec or Pickled(), start.spot, start.ends.memory_fd, find).serve()
         code = 0
     except BaseException:  # noqa: BLE001 — the last frame of this process
         traceback.print_exc()
