@@ -269,7 +269,7 @@ def test_faults_in_factories_are_explained(repo: repos.Repo) -> None:
             raise LookupError(fault.hint) from fault
 
     def make() -> Any:
-        import nowhere  # type: ignore[import-not-found]  # it is
+        import nowhere  # type: ignore[import-not-found]  # that is what is tested
 
         return nowhere
 
