@@ -55,9 +55,11 @@ class Workload:
     def actions(self, n_envs: int) -> list[NDArray[Any]]:
         """The batches of actions, `(n_envs, *shape)` each, that every engine plays in turn."""
         env = self.make()
-        space = env.single_action_space if self.batched else env.action_space
+        space = env.action_space
         env.close()
         space.seed(0)
+        if self.batched:
+            return [space.sample() for _ in range(ACTION_BATCHES)]
         return [
             np.stack([np.asarray(space.sample()) for _ in range(n_envs)])
             for _ in range(ACTION_BATCHES)
