@@ -69,6 +69,15 @@ def test_failure_after_an_interrupt(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Ctrl-C" in capsys.readouterr().err
 
 
+def test_exception_that_is_its_own_cause() -> None:
+    """A ring of causes has an end."""
+    first, second = ArgumentError("a"), ArgumentError("b")
+    first.__cause__, second.__context__ = second, first
+    assert status_of(Output(), failing(first)) == 1
+    first.__cause__ = first
+    assert status_of(Output(), failing(first)) == 1
+
+
 @pytest.mark.parametrize(("result", "status"), [(None, 0), (1, 1), ("text", 0)])
 def test_no_exception(result: Any, status: int) -> None:
     """What a command returns is its status only if it is a number."""

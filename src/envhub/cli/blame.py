@@ -46,11 +46,13 @@ def env_failed(error: Exception, what: str) -> EnvHubError:
     """The error for what strange code raised; one of ours is explained already."""
     if isinstance(error, EnvHubError):
         return error
-    return EnvFailedError(
+    failed = EnvFailedError(
         f"{what} failed with an error of its own code",
         why=where(error),
         hint=f"the whole traceback, for its author: {write_log(error)}",
     )
+    failed.__cause__ = error
+    return failed
 
 
 def where(error: BaseException) -> str:

@@ -62,7 +62,8 @@ def _cause(error: BaseException) -> BaseException:
         if isinstance(link, KeyboardInterrupt):
             return link
         if link is not None:
-            links += [link.__cause__, link.__context__]
+            # An exception may be its own cause, by way of others.
+            links += [each for each in (link.__cause__, link.__context__) if each not in links]
     return error
 
 

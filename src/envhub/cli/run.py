@@ -145,8 +145,7 @@ def run(out: Output, /, **options: Any) -> None:
         out.emit(report.as_dict(), *report.parts(), brief=brief)
     failed = next((task for task in report.tasks if task.error), None)
     if failed and failed.error:
-        what = f"task {task_name(failed.suite, failed.task)}"
-        raise env_failed(failed.error, what) from failed.error
+        raise env_failed(failed.error, f"task {task_name(failed.suite, failed.task)}")
 
 
 def perform(wish: Run, user: Client, out: Output) -> Report:
