@@ -19,8 +19,6 @@ from envhub.errors import (
 from envhub.worker.codec import Codec, CodecError
 from envhub.worker.doorbell import BellError, HangupError, LateError
 
-LAST_LINES = 20
-
 KINDS: dict[type[BellError], type[WorkerError]] = {
     HangupError: WorkerDiedError,
     LateError: WorkerTimeoutError,
@@ -64,8 +62,7 @@ class Failure:
 
     def error(self, hint: str = "") -> WorkerError:
         """The failure as an error to raise."""
-        last = "\n".join(self.last.strip().splitlines()[-LAST_LINES:])
-        why = "\n".join(part for part in (self.detail, last) if part)
+        why = "\n".join(part for part in (self.detail, self.last) if part)
         return self.kind(str(self), why=why, hint=hint)
 
     def _what(self) -> str:

@@ -145,6 +145,8 @@ def _told_dict(value: Dict[Any, Any], arrays: List[bytes]) -> Any:
 def _told_special(value: Any, arrays: List[bytes]) -> Any:
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biufcSU":
         scalar = isinstance(value, np.generic)
+        if not value.dtype.itemsize:  # text without letters
+            value = np.asarray(value, value.dtype.kind + "1")
         arrays.append(np.ascontiguousarray(value).tobytes())
         shape = list(value.shape)
         return {TAG: "array", "dtype": value.dtype.str, "shape": shape, "scalar": scalar}

@@ -51,7 +51,8 @@ class Bell:
         write_fd: pipe to ring on; owned too.
         spin: try for a bounded time, yielding the processor, before going to sleep. A sleeping
             processor takes 40 µs to wake, so this is most of the speed of a lock-step. It is given
-            up while it does not pay: after 8 misses in a row, it is tried every 64th time.
+            up while it does not pay, because messages come late or others need the processor:
+            after 8 misses in a row, it is tried every 64th time.
         limit: the longest payload, in bytes, to accept.
     """
 
@@ -149,19 +150,21 @@ class Bell:
             if self._misses < SPIN_MISSES or self._turns % SPIN_RETRY == 0:
                 count = self._spin()
                 if count is not None:
-                    self._misses = 0
                     return count
-                self._misses += 1
         return self._sleep(self._header, deadline)
 
     def _spin(self) -> Optional[int]:
         until = time.perf_counter() + SPIN_SECONDS
-        while time.perf_counter() < until:
+        count, now = None, 0.0
+        while count is None and now < until:
             _yield_processor()
             count = self._read(self._header)
-            if count is not None:
-                return count
-        return None
+            now = time.perf_counter()
+        # Heard, but late: others want this processor, and it would have been given back sooner
+        # to one who slept.
+        paid = count is not None and now < until
+        self._misses = 0 if paid else self._misses + 1
+        return count
 
     def _sleep(self, buffer: bytearray | memoryview, deadline: Optional[float]) -> int:
         while True:

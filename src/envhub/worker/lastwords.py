@@ -9,11 +9,14 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
-from typing import Any
+from typing import Any, List
 
 SIZE = 1 << 16
 HEAD = 8
 CRASH = HEAD + SIZE
+
+# Of what was printed, and of a crash's stack.
+LINES = 20
 
 
 class Tee:
@@ -58,14 +61,18 @@ def remember(fd: int, text: str) -> None:
 
 
 def recall(fd: int) -> str:
-    """What is remembered: the end of what was printed, then the stack of a crash."""
+    """What is remembered: the last lines that were printed, then the first of a crash's stack."""
     count = _count(fd)
     ring = os.pread(fd, SIZE, HEAD)
     if count > SIZE:
         at = count % SIZE
         ring = ring[at:] + ring[:at]
     crash = os.pread(fd, SIZE, CRASH)
-    return (ring[:count] + crash).decode("utf-8", "replace").strip("\0")
+    return "\n".join(_lines(ring[:count])[-LINES:] + _lines(crash)[:LINES])
+
+
+def _lines(data: bytes) -> List[str]:
+    return data.decode("utf-8", "replace").strip("\0\n").splitlines()
 
 
 def _count(fd: int) -> int:

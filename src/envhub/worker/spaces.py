@@ -104,7 +104,7 @@ def rebuild(told: Dict[str, Any]) -> Space[Any]:
         if known == name:
             try:
                 space: Space[Any] = build(told)
-            except (KeyError, TypeError, AssertionError, AttributeError) as error:
+            except (KeyError, TypeError, ValueError, AssertionError, AttributeError) as error:
                 raise ValueError(f"a wrong description of a {name}: {error}") from error
             return space
     raise ValueError(f"an unknown kind of space: {name!r:.200}")
@@ -169,6 +169,15 @@ def _build_multidiscrete(told: Dict[str, Any]) -> Space[Any]:
     return spaces.MultiDiscrete(_array(told["nvec"]), dtype=dtype, **extra)
 
 
+def _tell_multibinary(space: spaces.MultiBinary) -> Dict[str, Any]:
+    return {"n": space.n if isinstance(space.n, int) else list(space.shape)}
+
+
+def _build_multibinary(told: Dict[str, Any]) -> Space[Any]:
+    size = told["n"]
+    return spaces.MultiBinary(size if isinstance(size, int) else [int(side) for side in size])
+
+
 def _tell_text(space: spaces.Text) -> Dict[str, Any]:
     characters = "".join(space.character_list)
     return {"min": space.min_length, "max": space.max_length, "characters": characters}
@@ -203,11 +212,7 @@ KINDS: Dict[Any, Tuple[str, Any, Any]] = {
     spaces.Box: ("Box", _tell_box, _build_box),
     spaces.Discrete: ("Discrete", _tell_discrete, _build_discrete),
     spaces.MultiDiscrete: ("MultiDiscrete", _tell_multidiscrete, _build_multidiscrete),
-    spaces.MultiBinary: (
-        "MultiBinary",
-        lambda space: {"shape": list(space.shape)},
-        lambda told: spaces.MultiBinary([int(size) for size in told["shape"]]),
-    ),
+    spaces.MultiBinary: ("MultiBinary", _tell_multibinary, _build_multibinary),
     spaces.Text: ("Text", _tell_text, _build_text),
     spaces.Dict: ("Dict", _tell_dict, _build_dict),
     spaces.Tuple: (
