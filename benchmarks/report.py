@@ -87,7 +87,7 @@ def machine() -> str:
     return (
         f"{os.cpu_count()} cores ({model}), {platform.system()}, "
         f"Python {platform.python_version()}, Gymnasium {gymnasium.__version__}, "
-        f"NumPy {np.__version__}"
+        f"NumPy {np.__version__}; load average {os.getloadavg()[0]:.1f} before the run"
     )
 
 
