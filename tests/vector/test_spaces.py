@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class Mission(Space[str]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.make = lambda: "go"
+        self.make: Callable[[], str] = lambda: "go"
 
     def sample(self, mask: Any = None, probability: Any = None) -> str:
         return self.make()

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -111,6 +117,39 @@ class Counter(gym.Env[Any, Any]):
         self.array += 1
         count = int(self.array[0])
         return self.array, float(action), count == self.length, False, {"count": count}
+
+
+class Insider(Counter):
+    """Tells of the process that it lives in."""
+
+    def environ(self, name: str) -> str | None:
+        return os.environ.get(name)
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def pipes(self) -> set[str]:
+        return pipes()
+
+    def children(self) -> int:
+        """Start a process and wait for it; its exit status."""
+        return subprocess.run([sys.executable, "-c", "pass"], check=True).returncode
+
+    def ignores_interrupt(self) -> bool:
+        return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+    def knows(self, name: str) -> bool:
+        """Whether a module is loaded there."""
+        return name in sys.modules
+
+
+def pipes() -> set[str]:
+    """The pipes that this process holds."""
+    found = set()
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the one that lists the folder
+            found.add(str(link.readlink()))
+    return {name for name in found if name.startswith("pipe:")}
 
 
 class Frames(gym.Env[Any, Any]):
