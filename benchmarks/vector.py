@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -104,6 +105,8 @@ def measure(options: argparse.Namespace) -> Findings:
             findings.add(rates)
             findings.verdicts += verdicts(cell, rates)
             print(_line(cell.name, findings), flush=True)
+            if options.json:
+                report.write_json(findings, options.json)  # so that no cell is lost with the rest
         _scale(arena, options, findings)
     return findings
 
@@ -131,6 +134,7 @@ def _scale(arena: Arena, options: argparse.Namespace, findings: Findings) -> Non
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure or read, then show and keep."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the engines, too
     options = arguments(argv)
     findings = report.read_json(options.read) if options.read else measure(options)
     print(f"\n{report.page(findings)}")
