@@ -19,6 +19,17 @@ from envhub.testing.web import Reply, Request, serve
 
 DAY = "2024-01-01T00:00:00Z"
 
+_METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+_WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n"
+_BACKEND = """
+def build_wheel(folder, settings=None, metadata=None):
+    import os, zipfile
+    with zipfile.ZipFile(os.path.join(folder, {file!r}), "w") as archive:
+        for path, text in {inside!r}.items():
+            archive.writestr(path, text)
+    return {file!r}
+"""
+
 
 def wheel(
     folder: Path,
@@ -47,8 +58,8 @@ def wheel(
     needs += f"Requires-Python: {python}\n" if python else ""
     inside = {
         **({f"{plain}.py": f"version = {version!r}\n"} if files is None else files),
-        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
-        f"{about}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
+        f"{about}/METADATA": _METADATA.format(name=name, version=version) + needs,
+        f"{about}/WHEEL": _WHEEL.format(tag=tag),
     }
     inside[f"{about}/RECORD"] = "".join(
         f"{path},sha256={_digest(text)},{len(text.encode())}\n" for path, text in inside.items()
@@ -61,21 +72,30 @@ def wheel(
     return path
 
 
-def sdist(folder: Path, name: str, version: str = "1.0", *, setup: str) -> Path:
+def sdist(folder: Path, name: str, version: str = "1.0", *, setup: str = "") -> Path:
     """Write a package's source into `folder`.
 
     Args:
         folder: where to; it is made if need be.
         name: of the package.
         version: its version.
-        setup: the code of the backend that builds it.
+        setup: code that its build runs first.
     """
+    plain = name.replace("-", "_")
+    about = f"{plain}-{version}.dist-info"
+    built = {
+        f"{plain}.py": "built = True\n",
+        f"{about}/METADATA": _METADATA.format(name=name, version=version),
+        f"{about}/WHEEL": _WHEEL.format(tag="py3-none-any"),
+        f"{about}/RECORD": "",
+    }
+    backend = _BACKEND.format(file=f"{plain}-{version}-py3-none-any.whl", inside=built)
     top = f"{name}-{version}"
     inside = {
-        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        "PKG-INFO": _METADATA.format(name=name, version=version),
         "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\n'
         'backend-path = ["."]\n',
-        "backend.py": setup,
+        "backend.py": setup + backend,
     }
     folder.mkdir(exist_ok=True)
     path = folder / f"{top}.tar.gz"
