@@ -10,7 +10,7 @@ from threading import Event
 from typing import BinaryIO
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from envhub import proc
@@ -134,6 +134,9 @@ LINKS = st.dictionaries(
 class TestLinks:
     @settings(max_examples=30, deadline=None)
     @given(links=LINKS)
+    @example(links={"l": "f/."})
+    @example(links={"l": "zz/../f"})
+    @example(links={"l": "a/./b/../f"})
     def test_links_lead_where_the_kernel_leads_them(
         self, tmp_path_factory: pytest.TempPathFactory, links: dict[str, str]
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -318,4 +319,4 @@ class TestTrouble:
 def test_httpx2_is_imported_by_nothing_but_a_request() -> None:
     """A load from the cache does not pay for it: the class alone does not import it."""
     code = "import sys, envhub.hubs.huggingface; sys.exit('httpx2' in sys.modules)"
-    assert proc.run(["python", "-c", code]).returncode == 0
+    assert proc.run([sys.executable, "-c", code]).returncode == 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 
 from envhub import proc
 from envhub.errors import HubError
@@ -136,6 +137,8 @@ class _Tree:
             yield item
             return
         target = self._follow(item.path)
+        if target is None:
+            return
         if target in self.items:
             yield replace(self.items[target], path=item.path)
             return
@@ -147,14 +150,27 @@ class _Tree:
                 for copy in self.copies(inner, (*chain, target)):
                     yield replace(copy, path=moved + copy.path.removeprefix(path))
 
-    def _follow(self, link: str) -> str:
-        """The path that a link leads to, with the links on the way followed."""
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        """All folders."""
+        parents = (PurePosixPath(path).parents for path in self.items)
+        return frozenset(str(folder) for each in parents for folder in each)
+
+    def _follow(self, link: str) -> str | None:
+        """The path that a link leads to, with the links on the way followed.
+
+        As for the kernel, a way through a file or through nothing leads nowhere.
+        """
         done: list[str] = []
         ahead = link.split("/")[::-1]
         hops = 0
         while ahead:
             part = ahead.pop()
+            if done and "/".join(done) not in self.folders:
+                return None
             here = "/".join([*done, part])
+            if part == ".":
+                continue
             if part == ".." and done:
                 done.pop()
             elif here in self.links and hops < _MAX_HOPS:
@@ -170,7 +186,7 @@ class _Tree:
 def _parts(link: str, text: str) -> list[str]:
     if text.startswith("/") or "\\" in text:
         raise _leaves(link, text)
-    return [part for part in text.split("/") if part not in {"", "."}]
+    return [part or "." for part in text.split("/")]
 
 
 def _leaves(link: str, text: str) -> HubError:
