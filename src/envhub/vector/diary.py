@@ -109,7 +109,8 @@ class Diary:
         steps = self._steps[first - self._first :]
         episodes: list[Any] = [None] * len(self.episodes)
         for row, episode in begun.items():
-            episodes[row] = {**vars(episode), "start": episode.start - first}
+            start, before = episode.start - first, self.seeds[row]
+            episodes[row] = {**vars(episode), "start": start, "before": before}
         return {
             "episodes": episodes,
             "actions": [decode(a) if isinstance(a, bytes) else a for a, _, _ in steps],

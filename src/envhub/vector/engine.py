@@ -126,8 +126,9 @@ class Engine:
         answers = self.told(self.collect(Limit(seconds=self.options.start_timeout)))
         self.pool.cursors = self.slab.cursors
         if self.options.recovers:
+            times = self.options.max_restarts
             self._recovery = Recovery(
-                self.pool, self.slab, replays=replays, max_restarts=self.options.max_restarts
+                self.pool, self.slab, plan.mode, replays=replays, max_restarts=times
             )
         return answers
 

@@ -47,11 +47,14 @@ class Recovery:
     Args:
         pool: the workers.
         slab: their block.
+        mode: the autoreset mode.
         replays: whether episodes are replayed; otherwise they are truncated.
         max_restarts: failures of one worker in a row, with no step between, that are too many.
     """
 
-    def __init__(self, pool: Pool, slab: Slab, *, replays: bool, max_restarts: int) -> None:
+    def __init__(
+        self, pool: Pool, slab: Slab, mode: str, *, replays: bool, max_restarts: int
+    ) -> None:
         self._pool = pool
         self._slab = slab
         self._max = max_restarts
@@ -59,6 +62,9 @@ class Recovery:
         workers = pool.workers
         self._diaries = [Diary(worker.hi - worker.lo, steps=replays) for worker in workers]
         self._in_a_row = [0] * len(workers)
+        # How many steps of a worker do nothing yet but report what was lost, and reset it.
+        self._idle = [0] * len(workers)
+        self._idle_after_loss = 2 if mode == protocol.NEXT_STEP else 1
         self._total = [0] * len(workers)
         self._attributes: list[dict[str, Any]] = [{} for _ in workers]
 
@@ -66,8 +72,11 @@ class Recovery:
         """Note a reset or step that a worker has answered; `told` is its answer's payload."""
         number = worker.spot.worker
         diary, states = self._diaries[number], told.get("states", {})
-        self._in_a_row[number] = 0
         command, _, payload = worker.asked
+        if command == protocol.STEP and self._idle[number]:
+            self._idle[number] -= 1
+        else:
+            self._in_a_row[number] = 0
         if command == protocol.RESET:
             diary.note_reset(self._pool.codec.decode(payload), states)
         elif self._replays:
@@ -118,6 +127,7 @@ class Recovery:
             cause = f"{cause}, {DIVERGED}" if self._replays else cause
             crew.order(worker, self._asked(protocol.LOSE, self._loss(worker, lost, cause)))
             diary.note_loss(lost)
+            self._idle[number] = self._idle_after_loss
 
     def _replay(self, worker: Worker, diary: Diary, crew: Crew) -> set[int]:
         """Replay what can be; the rows of envs that went the same way."""

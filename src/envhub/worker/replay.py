@@ -34,9 +34,9 @@ def replay(
     Args:
         stepper: the envs, just built.
         leaves: the parts of an observation.
-        episodes: for each env how its episode began (`seed`, `options`, `state`) and went on
-            (`actions`, `rewards`, `flags`, and `last`, the hash of its last observation); `None`
-            for an env that was never reset.
+        episodes: for each env how its episode began (`seed`, `options`, `state`, and `before`,
+            the last seed that it had) and went on (`actions`, `rewards`, `flags`, and `last`, the
+            hash of its last observation); `None` for an env that was never reset.
 
     Returns:
         For each env whether it went the same way, bit for bit in every reward, every flag and the
@@ -51,6 +51,8 @@ def replay(
 def _live(stepper: Stepper, leaves: Sequence[Leaf], row: int, episode: Dict[str, Any]) -> bool:
     env = stepper.envs[row]
     if episode["state"] is not None:
+        if episode["before"] is not None:
+            env.reset(seed=episode["before"])
         states.write(env, episode["state"])
     obs, _ = env.reset(seed=episode["seed"], options=episode["options"])
     over = False

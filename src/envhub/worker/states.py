@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Iterator
 
 import numpy as np
 
 SPACES = ("action_space", "observation_space")
+
+# Where spaces keep the spaces that they are made of.
+PARTS = ("spaces", "feature_space", "node_space", "edge_space")
 
 
 def read(env: Any) -> Dict[str, Any]:
@@ -15,7 +18,7 @@ def read(env: Any) -> Dict[str, Any]:
     # Asking for np_random creates it, from the system's entropy, if the env has none yet.
     told = {"env": _tell(core.np_random), "seed": getattr(core, "_np_random_seed", None)}
     for name in SPACES:
-        told[name] = _tell(getattr(getattr(core, name, None), "_np_random", None))
+        told[name] = [_tell(space._np_random) for space in _parts(getattr(core, name, None))]
     return told
 
 
@@ -25,8 +28,20 @@ def write(env: Any, told: Dict[str, Any]) -> None:
     core.np_random = _rebuild(told["env"])
     core._np_random_seed = told["seed"]
     for name in SPACES:
-        if told[name] is not None:
-            getattr(core, name)._np_random = _rebuild(told[name])
+        for space, state in zip(_parts(getattr(core, name, None)), told[name]):
+            if state is not None:
+                space._np_random = _rebuild(state)
+
+
+def _parts(space: Any) -> Iterator[Any]:
+    """A space and all that it is made of."""
+    if hasattr(space, "_np_random"):
+        yield space
+    for name in PARTS:
+        inner = getattr(space, name, ())
+        values = inner.values() if isinstance(inner, dict) else inner
+        for part in values if isinstance(inner, (dict, tuple, list)) else (inner,):
+            yield from _parts(part)
 
 
 def _tell(generator: Any) -> Any:
