@@ -60,6 +60,7 @@ def demo(out: Output, /, *, into: Path) -> None:
     """Publish, refuse, run and film env repos, all on this machine."""
     begin = time.monotonic()
     folder = into.absolute()
+    shutil.rmtree(folder / "cache", ignore_errors=True)  # else the last demo's tags would move
     published = _show_publishing(out, folder)
     chosen = published["pusht" if find_spec("gym_pusht") else "cartpole"]
     settings = replace(
