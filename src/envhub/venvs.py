@@ -22,6 +22,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -232,8 +233,18 @@ def _compile(site_packages: Path, interpreter: Interpreter) -> None:
 
     `-S` keeps `.pth` files from being run. Files in another Python's syntax are passed over.
     """
-    argv = (interpreter.path, "-I", "-S", "-m", "compileall", "-q", "-q", "-j", "0", site_packages)
-    proc.run(argv, env=settings.uv_environ(), check=False)
+    argv = (interpreter.path, "-I", "-S", "-m", "compileall", "-q", "-q", "-i", "-")
+    environ = settings.uv_environ()
+    sources = [str(path) for path in site_packages.rglob("*.py")]
+    count = min(os.cpu_count() or 1, 1 + len(sources) // 50)
+
+    def work(first: int) -> None:
+        lines = "\n".join(sources[first::count])
+        proc.run(argv, env=environ, stdin=os.fsencode(lines), check=False)
+
+    # Side by side by ourselves, since compileall's own way takes a quarter longer.
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(work, range(count)))
 
 
 def _protect(folder: Path) -> dict[str, Stamp]:
