@@ -1,15 +1,16 @@
-"""All benchmarks, or one with its options: `python -m benchmarks [vector | load | startup] …`."""
+"""All benchmarks, or one with its options: `python -m benchmarks [vector | load | …] …`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import load, startup, vector
+from benchmarks import load, startup, vector, venv
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], None]] = {
     "startup": startup.main,
     "load": load.main,
+    "venv": venv.main,
     "vector": vector.main,
 }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from benchmarks import venv as venv_benchmark
 
 from envhub import proc, venvs
 from envhub.errors import DiskFullError, EnvHubError, InstallError, OfflineError
@@ -309,6 +310,12 @@ def test_killed(uv: Uv, links: Path, tmp_path: Path) -> None:
     wheel(links, "many", files={f"many/m{n}.py": f"x = {n}\n" for n in range(60)})
     locked = lock_requirements(["many", "sweet-pear"], own(), uv)
     assert program(locked, "killed", tmp_path / "killed", "30", "1") == ["killed 30"]
+
+
+def test_benchmark(links: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The benchmark builds the same venv in each of its ways."""
+    venv_benchmark.main(["--repetitions", "1", "sweet-pear"])
+    assert "building a venv, times as long" in capsys.readouterr().out
 
 
 def test_registry(uv: Uv, monkeypatch: pytest.MonkeyPatch) -> None:
