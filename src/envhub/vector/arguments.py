@@ -1,4 +1,4 @@
-"""Checks what `reset` is given, in Gymnasium's words."""
+"""Checks what Gymnasium checks, in its words."""
 
 from __future__ import annotations
 
@@ -55,3 +55,18 @@ def mask_of(options: dict[str, Any] | None, num_envs: int) -> tuple[Any, Any]:
             f"got reset_mask={mask}"
         )
     return {key: value for key, value in options.items() if key != "reset_mask"}, mask
+
+
+def concurrency_of(limit: Any) -> int | None:
+    """How many envs may step at once.
+
+    Raises:
+        ValueError: no whole number, or less than 1.
+    """
+    if limit is None:
+        return None
+    if not isinstance(limit, int | np.integer):
+        raise ValueError(f"`max_concurrency` must be an integer or None, got {type(limit)}.")
+    if limit < 1:
+        raise ValueError(f"`max_concurrency` must be a positive or None, got {limit}.")
+    return int(limit)

@@ -101,7 +101,7 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
         self.context = context
         self.daemon = daemon
         self.worker = worker
-        self.max_concurrency = _concurrency(max_concurrency)
+        self.max_concurrency = arguments.concurrency_of(max_concurrency)
         options = Options(
             num_workers=num_workers,
             step=step,
@@ -120,6 +120,24 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
         starter = LocalStarter(env_fns, options.start_method, options.threads)
         wanted = Wanted(observation_mode, AutoresetMode(autoreset_mode), copy)
         self._open(starter, len(env_fns), wanted, options)
+
+    @classmethod
+    def started_by(
+        cls, starter: Starter, num_envs: int, wanted: Wanted, options: Options
+    ) -> AsyncVectorEnv:
+        """A vector env whose workers find their envs themselves, like those in a sandbox.
+
+        Args:
+            starter: starts the workers; its codec says whether they are trusted.
+            num_envs: how many envs.
+            wanted: the modes.
+            options: as in the constructor.
+        """
+        envs: AsyncVectorEnv = object.__new__(cls)
+        envs.env_fns, envs.shared_memory, envs.daemon = (), True, True
+        envs.context = envs.worker = envs.max_concurrency = None
+        envs._open(starter, num_envs, wanted, options)
+        return envs
 
     def _open(self, starter: Starter, num_envs: int, wanted: Wanted, options: Options) -> None:
         self.observation_mode = wanted.observation_mode
@@ -378,13 +396,3 @@ def _pending(name: str, other: str) -> AlreadyPendingCallError:
     return AlreadyPendingCallError(
         f"Calling `{name}` while waiting for a pending call to `{other}` to complete.", other
     )
-
-
-def _concurrency(limit: Any) -> int | None:
-    if limit is None:
-        return None
-    if not isinstance(limit, int | np.integer):
-        raise ValueError(f"`max_concurrency` must be an integer or None, got {type(limit)}.")
-    if limit < 1:
-        raise ValueError(f"`max_concurrency` must be a positive or None, got {limit}.")
-    return int(limit)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium.error import ClosedEnvironmentError
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envhub.errors import WorkerError
 from envhub.vector.engine import Engine, Limit, Told
@@ -63,6 +63,15 @@ class BatchedVectorEnv(VectorEnv[Any, Any, Any]):
         )
         self._open(LocalStarter([factory], start_method, threads), copy, options)
 
+    @classmethod
+    def started_by(
+        cls, starter: Starter, options: Options, *, copy: bool = True
+    ) -> BatchedVectorEnv:
+        """A vector env whose worker finds its env itself, see `AsyncVectorEnv.started_by`."""
+        envs: BatchedVectorEnv = object.__new__(cls)
+        envs._open(starter, copy, options)
+        return envs
+
     def _open(self, starter: Starter, copy: bool, options: Options) -> None:
         self._options = options
         self._dtype = np.dtype(np.float64)
@@ -77,6 +86,8 @@ class BatchedVectorEnv(VectorEnv[Any, Any, Any]):
         (said,) = self._engine.build(whole=True)
         self.num_envs = said["num_envs"]
         self.metadata = said["metadata"]
+        if isinstance(mode := self.metadata.get("autoreset_mode"), str):
+            self.metadata["autoreset_mode"] = AutoresetMode(mode)
         self.render_mode = said["render_mode"]
         self.single_observation_space = said["observation_space"]
         self.single_action_space = said["action_space"]

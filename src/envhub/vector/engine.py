@@ -356,10 +356,10 @@ class Engine:
         """What the first of the envs that raised did raise, or the last, as Gymnasium does."""
         try:
             each = [(w, it) for w, more in enumerate(told) for it in more.get("troubles", ())]
-            if stepping:
-                failures.announce([trouble for _, trouble in each])
             number, trouble = each[-1 if stepping else 0]
             error = failures.exception_of(trouble, number, self.pool.codec)
+            if stepping:
+                failures.announce([trouble for _, trouble in each])
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             return self.broken(_garbled(error))
         if stepping:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from gymnasium import Space, spaces
-from gymnasium.spaces import GraphInstance
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 from envhub.worker.spaces import Leaf, leaves
@@ -62,9 +61,6 @@ class Observations:
 
 def together(space: Space[Any], values: Sequence[Any]) -> Any:
     """The objects of all envs as one batch: a tuple, unless the space has its own way."""
-    if isinstance(space, spaces.Graph):
-        # A named tuple becomes a plain one where nothing is pickled.
-        values = [GraphInstance(*v) if type(v) is tuple else v for v in values]
     if concatenate.dispatch(type(space)) is _as_tuple:
         return tuple(values)
     out: Any = create_empty_array(space, len(values))

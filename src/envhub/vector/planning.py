@@ -10,8 +10,12 @@ from gymnasium import Space
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_differing_spaces, batch_space
 
+from envhub.errors import WorkerProtocolError
 from envhub.vector.engine import Engine
 from envhub.vector.slab import Plan
+from envhub.worker.host import action_of
+from envhub.worker.layout import Layout, Shape
+from envhub.worker.spaces import leaves
 
 ObservationMode = str | tuple[Space[Any], Space[Any]]
 
@@ -68,7 +72,11 @@ def build(engine: Engine, wanted: Wanted) -> Envs:
     """
     mode = wanted.observation_mode
     said = engine.build(all_spaces=mode == "different")
+    _check_said(said, all_spaces=mode == "different")
     action_space = said[0]["action_space"]
+    # Before anything is made as large as these spaces say.
+    parts = leaves(said[0]["observation_space"])
+    Layout(Shape(engine.num_envs, 1, 1, parts, action_of(action_space)))
     single, batched = observation_spaces(mode, said, engine.num_envs)
     envs = Envs(
         metadata={**said[0]["metadata"], "autoreset_mode": wanted.autoreset_mode},
@@ -92,6 +100,17 @@ def build(engine: Engine, wanted: Wanted) -> Envs:
     said = engine.map(plan)
     check_spaces(mode, action_space, said, engine.slab.layout.size)
     return envs
+
+
+def _check_said(said: Sequence[dict[str, Any]], *, all_spaces: bool) -> None:
+    """Refuse what is no description of envs: those who say it need not be trusted."""
+    first = said[0]
+    spaces = [first.get("observation_space"), first.get("action_space")]
+    for told in said if all_spaces else ():
+        spaces += told.get("spaces", [None])
+    known = all(isinstance(space, Space) for space in spaces)
+    if not known or not isinstance(first.get("metadata"), dict) or "render_mode" not in first:
+        raise WorkerProtocolError("a worker does not say what its envs are", why=f"{first!r:.200}")
 
 
 def check_mode(mode: Any) -> None:
@@ -146,12 +165,12 @@ def check_spaces(
     Raises:
         RuntimeError: some env has other spaces.
     """
-    if not all(same for told in said for same in told["observation"]):
+    if not all(same for told in said for same in told.get("observation", [False])):
         raise RuntimeError(NOT_EQUIVALENT if mode == "same" else NOT_ALIKE)
-    if not all(same for told in said for same in told["action"]):
+    if not all(same for told in said for same in told.get("action", [False])):
         raise RuntimeError(
             f"Some environments have an action space different from `{action_space}`. In order to "
             "batch actions, the action spaces from all environments must be equal."
         )
-    if any(told["size"] != size for told in said):
+    if any(told.get("size") != size for told in said):
         raise RuntimeError("the envs do not agree on how large their observations are")

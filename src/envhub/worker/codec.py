@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Protocol, Tuple
 
 import numpy as np
 from gymnasium import Space
+from gymnasium.spaces import GraphInstance
 
 from . import spaces
 
@@ -129,7 +130,8 @@ def _told(value: Any, arrays: List[bytes]) -> Any:
         return value if math.isfinite(value) else {TAG: "float", "is": repr(value)}
     if isinstance(value, (list, tuple)):
         items = [_told(item, arrays) for item in value]
-        return items if type(value) is list else {TAG: "tuple", "of": items}
+        name = "graph" if isinstance(value, GraphInstance) else "tuple"
+        return items if type(value) is list else {TAG: name, "of": items}
     if isinstance(value, dict):
         return _told_dict(value, arrays)
     return _told_special(value, arrays)
@@ -191,6 +193,8 @@ def _read_special(told: Dict[str, Any], rest: memoryview) -> Tuple[Any, memoryvi
     items, rest = _read_list(told["of"], rest)
     if kind == "tuple":
         return tuple(items), rest
+    if kind == "graph":
+        return GraphInstance(*items), rest
     if kind == "dict":
         return dict(items), rest
     raise ValueError(f"an unknown mark {kind!r:.100}")

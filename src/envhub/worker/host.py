@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set,
 
 from . import block, meter, protocol, trouble, whole
 from .codec import Codec, CodecError, is_plain
+from .description import describe, describe_whole
 from .doorbell import Bell, HangupError
 from .layout import Layout, Shape
 from .places import Spot
@@ -111,7 +112,7 @@ class Host:
         self._check_kind(batched=told["whole"])
         ready: Dict[str, Any] = {}
         if told["whole"]:
-            ready = whole.describe(self.envs[0])
+            ready = describe_whole(self.envs[0], self.codec)
         elif told.get("describe"):
             ready = describe(self.envs[0], self.codec)
         if told.get("spaces"):
@@ -238,19 +239,6 @@ class Host:
 def is_vector(env: Any) -> bool:
     """Whether this is a vector env; old Gymnasiums have it elsewhere, or not at all."""
     return hasattr(env, "single_observation_space")
-
-
-def describe(env: Any, codec: Codec) -> Dict[str, Any]:
-    """What the client has to know of an env to stand for a vector of them."""
-    metadata = dict(env.metadata)
-    if not codec.trusted:
-        metadata = {key: value for key, value in metadata.items() if is_plain(value)}
-    return {
-        "observation_space": env.observation_space,
-        "action_space": env.action_space,
-        "metadata": metadata,
-        "render_mode": getattr(env, "render_mode", None),
-    }
 
 
 def action_of(space: Any) -> Optional[Tuple[str, Tuple[int, ...]]]:

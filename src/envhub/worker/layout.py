@@ -22,7 +22,7 @@ CELLS = 64
 LINE = 16
 
 # The longest block that is mapped; the next bigger thing is an attack, or a mistake.
-MAX_BYTES = 1 << 40
+MAX_BYTES = 1 << 36
 
 
 class Field(NamedTuple):

@@ -119,18 +119,5 @@ def nest(pairs: List[Tuple[Tuple[Any, ...], Any]]) -> Any:
     return tuple(nested.values()) if 0 in nested else nested
 
 
-def describe(env: Any) -> Dict[str, Any]:
-    """What the client has to know of a vector env to stand for it."""
-    return {
-        "num_envs": env.num_envs,
-        "observation_space": env.single_observation_space,
-        "action_space": env.single_action_space,
-        "batched_observations": env.observation_space,
-        "batched_actions": env.action_space,
-        "metadata": dict(env.metadata),
-        "render_mode": getattr(env, "render_mode", None),
-    }
-
-
 def _takes_out(method: Any) -> bool:
     return "out" in inspect.signature(method).parameters
