@@ -103,7 +103,7 @@ def test_exclude_newer(day: datetime | None, version: str, uv: Uv, index: str) -
     """An old repo gets the packages of its day."""
     locked = lock_requirements(["apple"], own(), uv, exclude_newer=day)
     assert names(locked) == [f"apple=={version}"]
-    assert locked.exclude_newer == day
+    assert locked.exclude_newer == (day and day.replace(tzinfo=UTC))
     assert index not in str(locked)
 
 
@@ -156,6 +156,9 @@ def test_build(uv: Uv, links: Path, tmp_path: Path) -> None:
     locked = lock_requirements(["raw-nut", "apple"], own(), uv, allow_build=["Raw_Nut"])
     assert names(locked) == ["apple==2.0", "raw-nut==1.0"]
     assert locked.allow_build == ("raw-nut",)
+    assert "--exclude-newer" not in locked.options
+    dated = msgspec.structs.replace(locked, exclude_newer=datetime(2024, 1, 2, tzinfo=UTC))
+    assert dated.options[-2:] == ("--exclude-newer", "2024-01-02T00:00:00+00:00")
     assert canary.read_text() not in {str(Path.home()), ""}
 
 

@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 
 from envhub import proc, settings, uvprogram
-from envhub.errors import CommandError, InstallError, RequirementError
+from envhub.errors import CommandError, InstallError, RequirementError, StoreError
 from envhub.settings import Settings
 from envhub.testing.packages import only, wheel
 from envhub.uvprogram import Uv, index_names, last_words
@@ -69,6 +69,13 @@ def test_own_cache(uv: Uv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert uv.cache.is_dir()
     assert uv.cache == tmp_path / "home" / "uv"
     assert not (tmp_path / "theirs").exists()
+
+
+def test_no_cache(tmp_path: Path) -> None:
+    """A cache that cannot be written is told in our words, before uv is started."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be used"):
+        Uv(tmp_path / "file").run("--version")
 
 
 def test_from_settings(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -105,8 +106,9 @@ def choose(
     if suits(mine):
         return mine
     found = next(filter(suits, interpreters(locked)), None)
-    if found is None and download is not None:
-        _download(download, locked or _suggested(wanted))
+    version = locked or _suggested(wanted)
+    if found is None and download is not None and version:
+        _download(download, version)
         found = next(filter(suits, interpreters(locked)), None)
     if found is None:
         raise _none_suits(wanted, locked)
@@ -115,19 +117,22 @@ def choose(
 
 def _none_suits(wanted: SpecifierSet, locked: str | None) -> InterpreterError:
     listing = "".join(f"\n  {each}" for each in interpreters())
+    version = locked or _suggested(wanted)
     return InterpreterError(
         f"the env needs Python {locked or wanted}, and no such Python was found",
         why=f"found:{listing}",
-        hint=f"uv python install {locked or _suggested(wanted)}   # or allow_python_download=True",
+        hint=f"uv python install {version}   # or allow_python_download=True"
+        if version
+        else f"envs run under Python {OLDEST} or newer",
     )
 
 
 def _suggested(wanted: SpecifierSet) -> str:
-    """The newest Python that suits, so far as one can know without looking it up."""
-    minors = range(_NEWEST, OLDEST.minor - 1, -1)
-    names = (f"3.{minor}" for minor in minors if wanted.contains(f"3.{minor}.99"))
-    exact = re.search(r"==\s*(3\.\d+(\.\d+)?)(?=\s*(,|$))", str(wanted))
-    return next(names, exact[1] if exact else f"'{wanted}'")
+    """The newest Python that suits, so far as one can know without looking it up; else nothing."""
+    exact = [each.version for each in wanted if each.operator == "==" and "*" not in each.version]
+    minors = [f"3.{minor}" for minor in range(_NEWEST, OLDEST.minor - 1, -1)]
+    ends = [*exact, *(minor for minor in minors if wanted.contains(f"{minor}.99"))]
+    return next((version for version in ends if Version(version) >= OLDEST), "")
 
 
 def _download(uv: Uv, version: str) -> None:
@@ -165,6 +170,9 @@ def _folders() -> Iterator[Path]:
     for conda in _CONDA:
         yield Path.home() / conda / "bin"
         yield from sorted(Path.home().glob(f"{conda}/envs/*/bin"))
+    with suppress(OSError):
+        envs = (Path.home() / ".conda" / "environments.txt").read_text(errors="replace")
+        yield from (Path(env) / "bin" for env in envs.splitlines())
     yield from _SYSTEM
 
 

@@ -97,7 +97,14 @@ class LockedRequirements(
         """What uv must be told beside the text: what may be built, and which PyTorch is meant."""
         source = [word for name in self.allow_build for word in ("--no-binary", name)]
         torch = () if self.torch == "index" else ("--torch-backend", self.torch)
-        return ("--no-sources", "--only-binary", ":all:", *source, *torch)
+        # What a build needs is not locked; its day at least is kept.
+        until = self.until if self.allow_build else ()
+        return ("--no-sources", "--only-binary", ":all:", *source, *torch, *until)
+
+    @property
+    def until(self) -> tuple[str, ...]:
+        """The option of uv's that says after which time nothing is looked at."""
+        return ("--exclude-newer", self.exclude_newer.isoformat()) if self.exclude_newer else ()
 
 
 def lock_requirements(
@@ -129,6 +136,8 @@ def lock_requirements(
         InstallError: no set of versions meets all requirements, or the index does not answer.
         OfflineError: `uv` is offline, and its cache lacks something.
     """
+    if exclude_newer is not None and exclude_newer.tzinfo is None:
+        exclude_newer = exclude_newer.replace(tzinfo=UTC)
     lines = check_lines("the env", requirements) + check_lines("extra_requirements", extra)
     wish = LockedRequirements(
         python=interpreter.minor,
@@ -143,7 +152,8 @@ def lock_requirements(
         return wish
     done = uv.run(
         *("pip", "compile", "-", "--python", interpreter.path, "--generate-hashes"),
-        *("--no-header", "--no-annotate", *wish.options, *_until(exclude_newer)),
+        *("--no-header", "--no-annotate", *wish.options),
+        *(() if wish.allow_build else wish.until),
         title="finding packages",
         indexes=wish.indexes,
         stdin="\n".join(lines).encode(),
@@ -157,13 +167,6 @@ def lock_requirements(
     if not gpu and uv.torch in {"", _CPU, "index"}:
         _refuse_cuda(packages)
     return msgspec.structs.replace(wish, packages=packages)
-
-
-def _until(exclude_newer: datetime | None) -> tuple[str, ...]:
-    if exclude_newer is None:
-        return ()
-    aware = exclude_newer if exclude_newer.tzinfo else exclude_newer.replace(tzinfo=UTC)
-    return ("--exclude-newer", aware.isoformat())
 
 
 def _parse(text: str) -> Iterable[LockedPackage]:

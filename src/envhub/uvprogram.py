@@ -20,7 +20,7 @@ from typing import Any, Final
 import tomli_w
 from uv import find_uv_bin
 
-from envhub import proc, settings
+from envhub import disk, proc, settings
 from envhub.errors import CommandError, InstallError, RequirementError
 from envhub.settings import Settings
 
@@ -90,9 +90,12 @@ class Uv:
 
         Raises:
             RequirementError: the user has no index of such a name.
+            StoreError: the cache cannot be written.
             CommandError: uv is missing.
         """
         config = tomli_w.dumps(_config(indexes))
+        with disk.guarded(self.home):
+            self.cache.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix="envhub-uv-") as empty, _shown(title, self.progress) as show:
             folder = Path(empty)
             (folder / "uv.toml").write_text(config, encoding="utf-8")
