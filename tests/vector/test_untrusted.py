@@ -267,3 +267,9 @@ def test_nonsense_about_spaces(told: Any, error: type[Exception]) -> None:
     """A worker that does not say what its envs are, or says that they are absurd, is refused."""
     with pytest.raises(error):
         strange([Sampler] * 2, building(told))
+
+
+def test_nonsense_about_a_whole() -> None:
+    """The same holds for a vector env."""
+    with pytest.raises(WorkerProtocolError, match="does not say"):
+        BatchedVectorEnv.started_by(Strangers([Native], building({"num_envs": 3})), Options())

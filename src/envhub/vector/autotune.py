@@ -29,7 +29,7 @@ class Trial:
     steps_per_second: float
 
     @property
-    def arguments(self) -> dict[str, int]:
+    def arguments(self) -> dict[str, Any]:
         """What to give to `AsyncVectorEnv` to have it like this."""
         told = {"num_workers": self.num_workers, "batch_size": self.batch_size}
         return {name: value for name, value in told.items() if value is not None}

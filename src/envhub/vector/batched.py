@@ -10,6 +10,7 @@ from gymnasium.error import ClosedEnvironmentError
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envhub.errors import WorkerError
+from envhub.vector import planning
 from envhub.vector.engine import Engine, Limit, Told
 from envhub.vector.options import Options
 from envhub.vector.pool import Asked, Worker
@@ -84,11 +85,12 @@ class BatchedVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _build(self, copy: bool) -> None:
         (said,) = self._engine.build(whole=True)
+        planning.check_whole(said)
         self.num_envs = said["num_envs"]
         self.metadata = said["metadata"]
         if isinstance(mode := self.metadata.get("autoreset_mode"), str):
             self.metadata["autoreset_mode"] = AutoresetMode(mode)
-        self.render_mode = said["render_mode"]
+        self.render_mode = said.get("render_mode")
         self.single_observation_space = said["observation_space"]
         self.single_action_space = said["action_space"]
         self.observation_space = said["batched_observations"]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from envhub.errors import EnvRaisedError, WorkerError, WorkerProtocolError
 from envhub.vector import caller, failures, profile
 from envhub.vector.failures import Failure
-from envhub.vector.infos import Add, Part
+from envhub.vector.infos import Add, Part, UnknownKindError
 from envhub.vector.observations import Objects
 from envhub.vector.options import Options, split
 from envhub.vector.pool import Answer, Asked, Pool, Worker
@@ -218,7 +218,7 @@ class Engine:
             return {}
         try:
             return self.slab.infos.batch(heard.parts, add)
-        except ValueError as error:
+        except UnknownKindError as error:
             raise self.broken(_garbled(error)) from error
 
     def results(self, answers: Sequence[Answer]) -> list[Any]:

@@ -16,6 +16,10 @@ Info = dict[Any, Any]
 Add = Callable[[dict[str, Any], Info, int], dict[str, Any]]
 
 
+class UnknownKindError(ValueError):
+    """A worker wrote a record of a kind that it never told of."""
+
+
 class Part(NamedTuple):
     """The infos that one worker answered.
 
@@ -86,7 +90,8 @@ class Infos:
             add: Gymnasium's way to add one env's info.
 
         Raises:
-            ValueError: a worker wrote a kind that it never told of.
+            UnknownKindError: a worker wrote a kind that it never told of.
+            Exception: what Gymnasium raises for infos that cannot be batched.
         """
         if not any(part.records or part.odd for part in parts):
             return {}
@@ -124,7 +129,8 @@ class Infos:
         try:
             return self._names[worker][number]
         except KeyError as error:
-            raise ValueError(f"worker {worker} wrote an unknown kind of info, {number}") from error
+            what = f"worker {worker} wrote an unknown kind of info, {number}"
+            raise UnknownKindError(what) from error
 
     def _alike(self, parts: Sequence[Part]) -> int | None:
         """The one kind that all envs have, if there is one."""

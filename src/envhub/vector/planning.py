@@ -113,6 +113,19 @@ def _check_said(said: Sequence[dict[str, Any]], *, all_spaces: bool) -> None:
         raise WorkerProtocolError("a worker does not say what its envs are", why=f"{first!r:.200}")
 
 
+def check_whole(said: dict[str, Any]) -> None:
+    """Refuse what is no description of a vector env.
+
+    Raises:
+        WorkerProtocolError: see above.
+    """
+    names = ("observation_space", "action_space", "batched_observations", "batched_actions")
+    known = all(isinstance(said.get(name), Space) for name in names)
+    count = said.get("num_envs")
+    if not known or not isinstance(count, int) or not isinstance(said.get("metadata"), dict):
+        raise WorkerProtocolError("a worker does not say what its env is", why=f"{said!r:.200}")
+
+
 def check_mode(mode: Any) -> None:
     """Refuse an observation mode that is none, in Gymnasium's words.
 
