@@ -20,6 +20,8 @@ from envhub.testing.packages import only, sdist, wheel
 from envhub.uvprogram import Uv
 from envhub.venvs import build, changes, find, health, keys, remove
 
+HEAVY = pytest.mark.heavy
+
 
 @pytest.fixture
 def uv(tmp_path: Path) -> Uv:
@@ -318,13 +320,33 @@ def test_benchmark(links: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "building a venv, times as long" in capsys.readouterr().out
 
 
-def test_registry(uv: Uv, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Uv:
+    """A cache for all that comes from the public registry, so that it comes once."""
+    return Uv(tmp_path_factory.mktemp("registry"))
+
+
+REAL = [
+    pytest.param("3.11", ["packaging", "six"], [], "packaging.version", id="small"),
+    pytest.param("3.11", ["minigrid==3.2.0"], [], "minigrid", id="minigrid", marks=HEAVY),
+    pytest.param("3.11", ["crafter==1.8.3"], ["crafter"], "crafter", id="crafter", marks=HEAVY),
+    pytest.param("3.10", ["procgen==0.10.7"], ["gym"], "procgen", id="procgen", marks=HEAVY),
+]
+
+
+@pytest.mark.parametrize(("minor", "requirements", "allow_build", "module"), REAL)
+def test_registry(
+    minor: str, requirements: list[str], allow_build: list[str], module: str, shared: Uv
+) -> None:
     """Real packages of the public registry are installed and work."""
+    found = interpreters(minor)
+    if not found:
+        pytest.skip(f"Python {minor} is not on this machine")
     try:
-        locked = lock_requirements(["packaging", "six"], own(), uv)
+        locked = lock_requirements(requirements, found[0], shared, allow_build=allow_build)
     except InstallError as error:
         if "error sending request" in error.why:
             pytest.skip("the package registry cannot be reached")
         raise
-    venv = build(locked, own(), uv)
-    assert str(venv.site_packages) in import_in(venv, "packaging")
+    venv = build(locked, found[0], shared)
+    assert str(venv.site_packages) in import_in(venv, module)
