@@ -118,10 +118,6 @@ def test_replay_is_as_if_nothing_had_happened(make: Any, mode: AutoresetMode) ->
     sync.close()
 
 
-@pytest.mark.skip(
-    reason="open: run on its own it fails; the random state that np_random makes at its first use "
-    "by a worker which is killed twice before any step is not replayed"
-)
 def test_replay_from_the_systems_entropy() -> None:
     """An unseeded run is replayed, too: its random state was noted before it was used."""
     envs = AsyncVectorEnv([Sampler] * 2, num_workers=1, on_worker_failure="replay")

@@ -17,7 +17,7 @@ from gymnasium.vector.async_vector_env import AsyncVectorEnv as GymnasiumAsyncVe
 
 from envhub.errors import ArgumentError, WorkerError
 from envhub.vector import arguments, planning
-from envhub.vector.engine import Engine, Heard, Limit
+from envhub.vector.engine import Engine, Heard
 from envhub.vector.failures import Failure
 from envhub.vector.options import Options
 from envhub.vector.planning import ObservationMode, Wanted
@@ -25,6 +25,8 @@ from envhub.vector.pool import Answer, Worker
 from envhub.vector.starts import LocalStarter, Starter
 from envhub.vector.stream import Stream
 from envhub.worker import protocol
+
+DEFAULT, WAITING_STEP = AsyncState.DEFAULT, AsyncState.WAITING_STEP
 
 Array = np.ndarray[Any, Any]
 Outcome = tuple[Any, Array, Array, Array, dict[str, Any]]
@@ -149,13 +151,12 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
         num_workers = options.workers_for(num_envs, self.max_concurrency)
         self._engine = Engine(starter, num_envs, num_workers, options)
         try:
-            envs = planning.build(self._engine, wanted)
+            vars(self).update(vars(planning.build(self._engine, wanted)))
             self._stream = Stream(self._engine, options.batch_size or num_envs)
         except BaseException:
             self._engine.pool.close(terminate=True)
             raise
-        vars(self).update(vars(envs))
-        self._state = AsyncState.DEFAULT
+        self._state = DEFAULT
 
     @property
     def workers(self) -> tuple[Worker, ...]:
@@ -180,7 +181,7 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
         """
         self._assert_is_running()
         seeds = arguments.seeds_of(seed, self.num_envs)
-        self._begin("reset_async", self._options.reset_timeout)
+        self._begin("reset_async")
         options, mask = arguments.mask_of(options, self.num_envs)
         self._engine.reset(seeds, options, mask)
         self._state = AsyncState.WAITING_RESET
@@ -195,7 +196,7 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
             NoAsyncCallError: `reset_async` was not called.
             multiprocessing.TimeoutError: they took longer.
         """
-        heard = self._end(AsyncState.WAITING_RESET, timeout, self._options.reset_timeout)
+        heard = self._end(AsyncState.WAITING_RESET, timeout)
         return self._engine.observation(heard), self._engine.infos(heard, self._add_info)
 
     def step_async(self, actions: Any) -> None:
@@ -210,9 +211,9 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
             ValueError: there are not as many actions as envs.
         """
         self._assert_is_running()
-        self._begin("step_async", self._options.step_timeout)
+        self._begin("step_async")
         self._engine.step(actions)
-        self._state = AsyncState.WAITING_STEP
+        self._state = WAITING_STEP
 
     def step_wait(self, timeout: float | None = None) -> Outcome:
         """Wait for observations, rewards, terminations, truncations and infos of a step.
@@ -228,7 +229,7 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
             multiprocessing.TimeoutError: they took longer.
         """
         engine = self._engine
-        heard = self._end(AsyncState.WAITING_STEP, timeout, self._options.step_timeout)
+        heard = self._end(WAITING_STEP, timeout)
         rewards, terminations, truncations = engine.slab.outcome()
         infos = engine.infos(heard, self._add_info)
         return engine.observation(heard), rewards, terminations, truncations, infos
@@ -281,7 +282,7 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
             raise ValueError(
                 f"Trying to call function `{name}` with `call`, use `{name}` directly instead."
             )
-        self._begin("call_async", self._options.call_timeout)
+        self._begin("call_async")
         told = {"name": name, "args": args, "kwargs": kwargs}
         self._engine.call(protocol.CALL, [told] * len(self._engine.workers))
         self._state = AsyncState.WAITING_CALL
@@ -295,7 +296,7 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
             Exception: what an env raised.
         """
         self._expect(AsyncState.WAITING_CALL)
-        answers = self._collect("call_wait", timeout, self._options.call_timeout)
+        answers = self._collect("call_wait", timeout)
         return tuple(self._engine.results(answers))
 
     def set_attr(self, name: str, values: Any) -> None:
@@ -316,11 +317,11 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
                 "Values must be a list or tuple with length equal to the number of environments. "
                 f"Got `{len(values)}` values for {self.num_envs} environments."
             )
-        self._begin("set_attr", self._options.call_timeout)
+        self._begin("set_attr")
         workers = self._engine.workers
         told = [{"name": name, "values": list(values[w.lo : w.hi])} for w in workers]
         self._engine.call(protocol.SET, told)
-        answers = self._collect("set_attr", None, self._options.call_timeout)
+        answers = self._collect("set_attr", None)
         self._engine.results(answers)
         for worker, each in zip(workers, told, strict=True):
             self._engine.note_attribute(worker, name, each)
@@ -332,51 +333,52 @@ class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
             timeout: seconds that they may take; by default half a second to notice and 10 to close.
             terminate: do not wait for the envs to close.
         """
-        if self._state != AsyncState.DEFAULT:
+        if self._state is not DEFAULT:
             logger.warn(
                 f"Calling `close` while waiting for a pending call to `{self._state.value}` to "
                 "complete."
             )
-            self._state = AsyncState.DEFAULT
+            self._state = DEFAULT
         self._stream.close()
         self._engine.pool.close(timeout, terminate=terminate)
 
     def _begin_turn(self, name: str) -> None:
         self._assert_is_running()
-        if self._state != AsyncState.DEFAULT:
+        if self._state is not DEFAULT:
             raise _pending(name, self._state.value)
-        self._settle(self._options.step_timeout)
+        self._settle()
 
-    def _begin(self, name: str, seconds: float | None) -> None:
-        if self._state != AsyncState.DEFAULT or self._stream.is_pending:
+    def _begin(self, name: str) -> None:
+        if self._state is not DEFAULT or self._stream.is_pending:
             raise _pending(name, "send" if self._stream.is_pending else self._state.value)
-        self._settle(seconds)
+        self._settle()
 
-    def _settle(self, seconds: float | None) -> None:
+    def _settle(self) -> None:
         if self._unsettled:
-            self._engine.settle(seconds)
+            self._engine.settle()
             self._unsettled = False
 
     def _expect(self, state: AsyncState) -> None:
         self._assert_is_running()
-        if self._state != state:
+        if self._state is not state:
             raise NoAsyncCallError(
                 f"Calling `{state.value}_wait` without any prior call to `{state.value}_async`.",
                 state.value,
             )
 
-    def _end(self, state: AsyncState, timeout: float | None, seconds: float | None) -> Heard:
+    def _end(self, state: AsyncState, timeout: float | None) -> Heard:
         self._expect(state)
-        return self._engine.heard(self._collect(f"{state.value}_wait", timeout, seconds))
+        return self._engine.heard(self._collect(state, timeout))
 
-    def _collect(self, name: str, timeout: float | None, seconds: float | None) -> list[Answer]:
+    def _collect(self, what: AsyncState | str, timeout: float | None) -> list[Answer]:
         patience = None if timeout is None else time.monotonic() + timeout
         # Whatever ends the wait, ^C too: the next call first hears out what is still owed.
         self._unsettled = True
-        self._state = AsyncState.DEFAULT
+        self._state = DEFAULT
         try:
-            answers = self._engine.collect(Limit(patience, seconds))
+            answers = self._engine.collect(patience=patience)
         except multiprocessing.TimeoutError:
+            name = what if isinstance(what, str) else f"{what.value}_wait"
             raise multiprocessing.TimeoutError(
                 f"The call to `{name}` has timed out after {timeout} second(s)."
             ) from None

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envhub.errors import WorkerError
 from envhub.vector import planning
-from envhub.vector.engine import Engine, Limit, Told
+from envhub.vector.engine import Engine, Told
 from envhub.vector.options import Options
 from envhub.vector.pool import Asked, Worker
 from envhub.vector.slab import Plan
@@ -183,7 +183,7 @@ class BatchedVectorEnv(VectorEnv[Any, Any, Any]):
         pool.ask(
             self._engine.workers[0], Asked(command, slot, payload), self._engine.end_of(seconds)
         )
-        return self._engine.told(self._engine.collect(Limit(seconds=seconds)))[0]
+        return self._engine.told(self._engine.collect())[0]
 
     def __del__(self) -> None:
         """End the worker of an env that nobody closed."""

@@ -21,7 +21,7 @@ class Episode:
     Attributes:
         seed: the seed of its reset, if it had one.
         options: the options of its reset.
-        state: the random state before its reset, if that had no seed.
+        state: the random state before its reset.
         start: the number of its first step.
     """
 

@@ -32,20 +32,6 @@ STEPPING = (protocol.RESET, protocol.STEP)
 Told = dict[str, Any]
 
 
-class Limit(NamedTuple):
-    """How long to wait for an answer.
-
-    Attributes:
-        patience: a time of `time.monotonic()` at which the caller is told that it is late.
-        seconds: after how long a worker counts as hung.
-        hung_at: when it first does, if it was asked some time ago.
-    """
-
-    patience: float | None = None
-    seconds: float | None = None
-    hung_at: float | None = None
-
-
 class Heard(NamedTuple):
     """What some workers answered beside the block."""
 
@@ -78,6 +64,15 @@ class Engine:
         self._recovery: Recovery | None = None
         self._map: Asked | None = None
         self._dropped: set[str] = set()
+        # After how many seconds a worker that was asked something counts as hung.
+        self._seconds = {
+            protocol.BUILD: options.start_timeout,
+            protocol.MAP: options.start_timeout,
+            protocol.RESET: options.reset_timeout,
+            protocol.STEP: options.step_timeout,
+            protocol.CALL: options.call_timeout,
+            protocol.SET: options.call_timeout,
+        }
         spots = [Spot(i, *bounds) for i, bounds in enumerate(split(num_envs, num_workers))]
         self._silence = [(protocol.DONE, b"")] * num_workers
         self._quiet = Heard([Part(*spot) for spot in spots], [[] for _ in spots])
@@ -101,7 +96,7 @@ class Engine:
         self._wishes = {"spaces": all_spaces, "whole": whole}
         for worker in self.workers:
             self._build(worker)
-        return self.told(self.collect(Limit(seconds=self.options.start_timeout)))
+        return self.told(self.collect())
 
     def map(self, plan: Plan) -> list[Told]:
         """Lay out the block and let the workers map it; whether their spaces fit the plan."""
@@ -123,7 +118,7 @@ class Engine:
         self._map = Asked(protocol.MAP, 0, self.pool.codec.encode(told))
         for worker in self.workers:
             self.pool.ask(worker, self._map)
-        answers = self.told(self.collect(Limit(seconds=self.options.start_timeout)))
+        answers = self.told(self.collect())
         self.pool.cursors = self.slab.cursors
         if self.options.recovers:
             times = self.options.max_restarts
@@ -132,18 +127,28 @@ class Engine:
             )
         return answers
 
-    def collect(self, limit: Limit, workers: Sequence[Worker] | None = None) -> list[Answer]:
-        """Wait for the answers of some workers; of all, if none are named.
+    def collect(
+        self,
+        workers: Sequence[Worker] | None = None,
+        *,
+        patience: float | None = None,
+        hung_at: float | None = None,
+    ) -> list[Answer]:
+        """Wait for the answers of workers that were asked the same.
+
+        Args:
+            workers: by default all.
+            patience: a time of `time.monotonic()` at which the caller is told that it is late.
+            hung_at: when a worker counts as hung, if they were asked some time ago.
 
         Raises:
             multiprocessing.TimeoutError: the caller's patience is at an end.
             WorkerError: a worker failed, and nothing was to be done about it.
         """
-        some = self.workers if workers is None else workers
-        if limit.seconds is not None and limit.hung_at is None:
-            # All were asked at once: one that hangs does not give the others more time.
-            limit = limit._replace(hung_at=self.end_of(limit.seconds))
-        return [self._answer(worker, limit) for worker in some]
+        some = self.pool.workers if workers is None else workers
+        # All were asked at once: one that hangs does not give the others more time.
+        hung_at = hung_at or self._hung_at(some[0])
+        return [self._answer(worker, patience, hung_at) for worker in some]
 
     def heard(self, answers: Sequence[Answer], workers: Sequence[Worker] | None = None) -> Heard:
         """What workers answered to a reset or step.
@@ -152,11 +157,9 @@ class Engine:
             Exception: what an env raised.
             WorkerProtocolError: an answer makes no sense.
         """
-        some = self.workers if workers is None else workers
-        for worker in some:
-            worker.slot = worker.asked.slot
         if answers == self._silence and self._recovery is None:
             return self._quiet
+        some = self.pool.workers if workers is None else workers
         told = self.told(answers, stepping=True)
         try:
             parts = [self._part(*each) for each in zip(some, answers, told, strict=True)]
@@ -167,10 +170,10 @@ class Engine:
                 self._recovery.note(worker, more)
         return Heard(parts, [more.get("objects", []) for more in told])
 
-    def settle(self, seconds: float | None) -> None:
+    def settle(self) -> None:
         """Hear out what was given up on, so that it is taken for nothing else."""
         owing = [worker for worker in self.workers if worker.awaited is not None]
-        answers = self.collect(Limit(seconds=seconds), owing)
+        answers = [self.collect([worker])[0] for worker in owing]
         stepped = [(w, a) for w, a in zip(owing, answers, strict=True) if _is_stepping(w)]
         if stepped:
             self.heard([answer for _, answer in stepped], [worker for worker, _ in stepped])
@@ -206,11 +209,12 @@ class Engine:
         """Ask each worker to call or set something."""
         end = self.end_of(self.options.call_timeout)
         for worker, each in zip(self.workers, told, strict=True):
-            self.pool.ask(worker, Asked(command, 0, self.pool.codec.encode(each)), end)
+            asked = Asked(command, worker.slot, self.pool.codec.encode(each))
+            self.pool.ask(worker, asked, end)
 
     def observation(self, heard: Heard) -> Any:
         """The observation of all envs after a reset or step."""
-        return self.slab.observation(self.workers[0].slot, heard.objects)
+        return self.slab.observation(self.pool.workers[0].slot, heard.objects)
 
     def infos(self, heard: Heard, add: Add) -> dict[str, Any]:
         """The infos of all envs after a reset or step; `add` adds one env's as Gymnasium does."""
@@ -244,7 +248,7 @@ class Engine:
         self._build(worker)
         self._ordered(worker)
         if self._map is not None:
-            self.order(worker, self._map)
+            self.order(worker, self._map._replace(slot=worker.slot))
 
     def order(self, worker: Worker, asked: Asked) -> Told:
         """Ask one worker and wait for what it answers.
@@ -264,7 +268,7 @@ class Engine:
         wishes = {"describe": worker.spot.worker == 0, **self._wishes}
         payload = self.pool.codec.encode({**self.pool.launch(worker), **wishes})
         end = self.end_of(self.options.start_timeout)
-        self.pool.ask(worker, Asked(protocol.BUILD, 0, payload), end)
+        self.pool.ask(worker, Asked(protocol.BUILD, worker.slot, payload), end)
 
     def _ordered(self, worker: Worker) -> Told:
         try:
@@ -275,27 +279,27 @@ class Engine:
             raise Failed(self._raised(worker, answer))
         return self._decoded(answer)
 
-    def _answer(self, worker: Worker, limit: Limit) -> Answer:
-        hung_at = limit.hung_at
+    def _answer(self, worker: Worker, patience: float | None, hung_at: float | None) -> Answer:
         while True:
-            ends = limit.patience, hung_at or self.end_of(limit.seconds)
             try:
-                answer = worker.hear(min((end for end in ends if end is not None), default=None))
+                answer = worker.hear(hung_at if patience is None else _first(patience, hung_at))
             except BellError as error:
-                if isinstance(error, LateError) and _is_over(limit.patience):
+                over = patience is not None and time.monotonic() >= patience
+                if over and isinstance(error, LateError):
                     raise multiprocessing.TimeoutError from error
                 failure = self.pool.failure(worker, error)
             else:
-                if not self._has_failed(worker, answer):
+                # Without recovery, an env's exception is not its worker's failure.
+                failed = answer[0] == protocol.FAILED and self._recovery is not None
+                if not (failed and _is_stepping(worker)):
                     return answer
                 failure = self._raised(worker, answer)
             self._heal(worker, failure)
-            hung_at = None
+            hung_at = self._hung_at(worker)
 
-    def _has_failed(self, worker: Worker, answer: Answer) -> bool:
-        # Without recovery, an env's exception is not its worker's failure.
-        failed = answer[0] == protocol.FAILED and _is_stepping(worker)
-        return failed and self._recovery is not None
+    def _hung_at(self, worker: Worker) -> float | None:
+        seconds = self._seconds.get(worker.asked.command)
+        return None if seconds is None else time.monotonic() + seconds
 
     def _raised(self, worker: Worker, answer: Answer) -> Failure:
         troubles = self._decoded(answer)["troubles"]
@@ -391,5 +395,6 @@ def _garbled(error: Exception) -> WorkerError:
     return WorkerProtocolError("a worker's answer makes no sense", why=str(error))
 
 
-def _is_over(patience: float | None) -> bool:
-    return patience is not None and time.monotonic() >= patience
+def _first(one: float | None, other: float | None) -> float | None:
+    """The earlier of two times, which need not be."""
+    return min((end for end in (one, other) if end is not None), default=None)

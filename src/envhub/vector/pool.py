@@ -108,6 +108,7 @@ class Worker:
                 f"not to {self.awaited} for slot {self.asked.slot}"
             )
         self.awaited = None
+        self.slot = slot
         return status, payload
 
     def end(self) -> tuple[int | None, str]:

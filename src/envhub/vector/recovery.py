@@ -120,12 +120,13 @@ class Recovery:
         number = worker.spot.worker
         diary = self._diaries[number]
         for told in self._attributes[number].values():
-            crew.order(worker, self._asked(protocol.SET, told))
+            crew.order(worker, self._asked(worker, protocol.SET, told))
         same = self._replay(worker, diary, crew)
         lost = [row for row, known in enumerate(diary.known) if known and row not in same]
         if lost:
             cause = f"{cause}, {DIVERGED}" if self._replays else cause
-            crew.order(worker, self._asked(protocol.LOSE, self._loss(worker, lost, cause)))
+            loss = self._loss(worker, lost, cause)
+            crew.order(worker, self._asked(worker, protocol.LOSE, loss))
             diary.note_loss(lost)
             self._idle[number] = self._idle_after_loss
 
@@ -138,7 +139,7 @@ class Recovery:
         for row in rows:
             arrays = [array[worker.lo + row] for array in self._slab.slots[worker.slot]]
             told["episodes"][row]["last"] = digest_of(arrays)
-        answer = crew.order(worker, self._asked(protocol.REPLAY, told))
+        answer = crew.order(worker, self._asked(worker, protocol.REPLAY, told))
         return {row for row in rows if answer["same"][row]}
 
     def _loss(self, worker: Worker, lost: list[int], cause: str) -> dict[str, Any]:
@@ -146,8 +147,8 @@ class Recovery:
         seeds = {row: self._seed(worker.spot.worker, row) for row in lost}
         return {"last": last, "seeds": seeds, "cause": cause, "lost": lost}
 
-    def _asked(self, command: int, told: dict[str, Any]) -> Asked:
-        return Asked(command, 0, self._pool.codec.encode(told))
+    def _asked(self, worker: Worker, command: int, told: dict[str, Any]) -> Asked:
+        return Asked(command, worker.slot, self._pool.codec.encode(told))
 
     def _seed(self, number: int, row: int) -> int | None:
         """A seed for the episode after a lost one: another one, and the same in each run."""

@@ -80,7 +80,7 @@ class Slab:
         self.cursors = self.layout.cursors.view(memory)
         self._flags = self.layout.flags.view(memory)
         self._raw_flags = self._flags.data.cast("B")
-        self._bool_flags = self._flags.view(np.bool_)
+        self._ended, self._cut = self._flags.view(np.bool_)
         self.slots = lease.views(self.layout, memory)
         self.delivery = self._deliver(plan, memory, codec)
         self.objects: Objects = [[None] * plan.num_envs for _ in self.observations.objects]
@@ -139,8 +139,7 @@ class Slab:
             WorkerProtocolError: a flag is neither true nor false.
         """
         self._check_flags()
-        ended, cut = self._bool_flags
-        return self.rewards.copy(), ended.copy(), cut.copy()
+        return self.rewards.copy(), self._ended.copy(), self._cut.copy()
 
     def outcome_of_some(self, shards: Sequence[slice]) -> tuple[Array, Array, Array]:
         """Copies of rewards, terminations and truncations of the envs of some shards.
@@ -149,9 +148,9 @@ class Slab:
             WorkerProtocolError: a flag is neither true nor false.
         """
         self._check_flags()
-        ended, cut = self._bool_flags
         rewards, ended, cut = (
-            _copied([column[rows] for rows in shards]) for column in (self.rewards, ended, cut)
+            _copied([column[rows] for rows in shards])
+            for column in (self.rewards, self._ended, self._cut)
         )
         return rewards, ended, cut
 

@@ -13,7 +13,7 @@ from gymnasium.error import AlreadyPendingCallError, NoAsyncCallError
 from gymnasium.vector import VectorEnv
 
 from envhub.errors import ArgumentError
-from envhub.vector.engine import Engine, Limit
+from envhub.vector.engine import Engine
 from envhub.vector.pool import Answer, Asked, Worker
 from envhub.worker import protocol
 
@@ -141,8 +141,7 @@ class Stream:
         # Unregistered before it is heard: if it has died, its pipe gives way to another.
         self._ears.unregister(worker.bell.read_fd)
         hung_at = self._pending.pop(worker.spot.worker)
-        limit = Limit(hung_at=hung_at, seconds=self._engine.options.step_timeout)
-        (answer,) = self._engine.collect(limit, [worker])
+        (answer,) = self._engine.collect([worker], hung_at=hung_at)
         self._ready.append((worker, answer))
 
     def _hung_at(self) -> float | None:

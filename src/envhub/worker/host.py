@@ -171,6 +171,8 @@ class Host:
 
     def _answer(self, **more: Any) -> Answer:
         stepper = self.stepper
+        if stepper.quiet and not more:
+            return stepper.status, b""
         told = {**stepper.tell(), **more}
         payload = self._encode(told) if told else b""
         if not stepper.troubles:

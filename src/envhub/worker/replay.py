@@ -50,10 +50,9 @@ def replay(
 
 def _live(stepper: Stepper, leaves: Sequence[Leaf], row: int, episode: Dict[str, Any]) -> bool:
     env = stepper.envs[row]
-    if episode["state"] is not None:
-        if episode["before"] is not None:
-            env.reset(seed=episode["before"])
-        states.write(env, episode["state"])
+    if episode["seed"] is None and episode["before"] is not None:
+        env.reset(seed=episode["before"])
+    states.write(env, episode["state"])
     obs, _ = env.reset(seed=episode["seed"], options=episode["options"])
     over = False
     for action, reward, flags in zip(episode["actions"], episode["rewards"], episode["flags"]):

@@ -15,10 +15,10 @@ PARTS = ("spaces", "feature_space", "node_space", "edge_space")
 def read(env: Any) -> Dict[str, Any]:
     """The states of an env's own generator and of its spaces' generators, as plain values."""
     core = env.unwrapped
-    # Asking for np_random creates it, from the system's entropy, if the env has none yet.
+    # Asking for np_random makes it, from the system's entropy, if there is none yet.
     told = {"env": _tell(core.np_random), "seed": getattr(core, "_np_random_seed", None)}
     for name in SPACES:
-        told[name] = [_tell(space._np_random) for space in _parts(getattr(core, name, None))]
+        told[name] = [_tell(space.np_random) for space in _parts(getattr(core, name, None))]
     return told
 
 
@@ -29,8 +29,7 @@ def write(env: Any, told: Dict[str, Any]) -> None:
     core._np_random_seed = told["seed"]
     for name in SPACES:
         for space, state in zip(_parts(getattr(core, name, None)), told[name]):
-            if state is not None:
-                space._np_random = _rebuild(state)
+            space._np_random = _rebuild(state)
 
 
 def _parts(space: Any) -> Iterator[Any]:
@@ -45,7 +44,7 @@ def _parts(space: Any) -> Iterator[Any]:
 
 
 def _tell(generator: Any) -> Any:
-    return None if generator is None else generator.bit_generator.state
+    return generator.bit_generator.state
 
 
 def _rebuild(state: Dict[str, Any]) -> np.random.Generator:

@@ -36,14 +36,14 @@ class Stepper:
         envs: the raw envs.
         mode: the autoreset mode, a word of `protocol`.
         block: where to write.
-        recall: note each env's random state before an unseeded reset, for a later replay.
+        recall: note each env's random state before a reset, for a later replay.
 
     Attributes:
         calls: for each env what its next step calls: its `step`, or what stands in for it once.
         steps: for each env its `step`.
         infos: infos of this step that are no records, by row.
         troubles: what envs raised in this step, by row.
-        states: random states from before this step's unseeded resets, by row.
+        states: random states from before this step's resets, by row.
     """
 
     def __init__(
@@ -60,11 +60,15 @@ class Stepper:
         self._rewards = layout.rewards.view(memory)[spot.rows].data
         self._flags = [row[spot.rows].data for row in layout.flags.view(memory)]
         self._no_flags = bytes(len(envs))
+        self._flagged = True
         self._loop = self._general if self.places.vectors is None else self._lean
         self._finish = {protocol.NEXT_STEP: self._next, protocol.SAME_STEP: self._same}.get(mode)
         self._autoresets = [Autoreset(self, row) for row in range(len(envs))]
         self.calls: List[Call] = []
         self.steps: List[Call] = []
+        self.infos: Dict[int, Any] = {}
+        self.troubles: Dict[int, BaseException] = {}
+        self.states: Dict[int, Any] = {}
         self.bind()
         self.begin(0)
 
@@ -79,21 +83,32 @@ class Stepper:
     def begin(self, slot: int) -> None:
         """Forget the step before; this one writes its observations into `slot`."""
         self.places.slot = slot
-        for flags in self._flags:
-            flags[:] = self._no_flags
+        if self._flagged:
+            self._flagged = False
+            for flags in self._flags:
+                flags[:] = self._no_flags
         self.records.begin()
-        self.infos: Dict[int, Any] = {}
-        self.troubles: Dict[int, BaseException] = {}
-        self.states: Dict[int, Any] = {}
+        for notes in (self.infos, self.troubles, self.states):
+            if notes:
+                notes.clear()
 
     @property
     def status(self) -> int:
         """The mark on the answer."""
         return protocol.RECORDS if self.records.any else protocol.DONE
 
+    @property
+    def quiet(self) -> bool:
+        """Whether there is nothing to tell beside the block, as after almost every step."""
+        return not (
+            self.infos or self.records.news or self.places.objects or self.states or self.troubles
+        )
+
     def tell(self) -> Dict[str, Any]:
         """What the client has to know beside the block."""
         told: Dict[str, Any] = {}
+        if self.quiet:
+            return told
         if self.records.news:
             told["kinds"] = self.records.tell_news()
         if self.infos:
@@ -137,8 +152,8 @@ class Stepper:
         self._cursor[0] = -1
 
     def reset_env(self, row: int, **how: Any) -> Any:
-        """Reset one env; before an unseeded reset its random state is noted."""
-        if self._recall and how.get("seed") is None:
+        """Reset one env; its random state before it is noted, if it is to be recalled."""
+        if self._recall:
             self.states[row] = states.read(self.envs[row])
         return self.envs[row].reset(**how)
 
@@ -187,6 +202,7 @@ class Stepper:
                 self._tell(i, info)
 
     def _end(self, row: int, obs: Any, flags: Tuple[Any, Any], info: Any) -> Tuple[Any, Any]:
+        self._flagged = True
         for line, flag in zip(self._flags, flags):
             line[row] = bool(flag)
         return (obs, info) if self._finish is None else self._finish(row, obs, info)

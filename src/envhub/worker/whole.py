@@ -52,6 +52,11 @@ class Whole:
         """The mark on the answer."""
         return protocol.DONE
 
+    @property
+    def quiet(self) -> bool:
+        """Whether there is nothing to tell beside the block."""
+        return not (self._told or self.troubles)
+
     def reset(self, slot: int, told: Dict[str, Any]) -> None:
         """Reset the env as a whole."""
         self._begin()
