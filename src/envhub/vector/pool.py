@@ -108,7 +108,8 @@ class Worker:
                 f"not to {self.awaited} for slot {self.asked.slot}"
             )
         self.awaited = None
-        self.slot = slot
+        if status != protocol.FAILED:  # else the last whole observation is where it was
+            self.slot = slot
         return status, payload
 
     def end(self) -> tuple[int | None, str]:

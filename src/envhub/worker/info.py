@@ -8,13 +8,15 @@ Every other info travels as an odd value.
 from __future__ import annotations
 
 import struct
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
 from .layout import CELLS
 
 CELL = 8
+STRIDE = CELLS * CELL
+UNSEEN = object()
 MAX_KINDS = 1000
 
 # Types whose values Gymnasium gathers into an array of that type, with their struct formats.
@@ -68,8 +70,7 @@ class Records:
         self._cells = records.data.cast("B")
         self._clear = bytes(self._kinds.nbytes)
         self._bytes = self._kinds.cast("B")
-        self._known: Dict[Any, Optional[Tuple[int, struct.Struct]]] = {}
-        self._stride = CELLS * CELL
+        self._known: Dict[Any, Any] = {}
         self.any = True  # whoever had this shard before may have left something in it
         self.news: List[List[Any]] = []
 
@@ -79,18 +80,24 @@ class Records:
             self._bytes[:] = self._clear
             self.any = False
 
+    def take(self, infos: Dict[int, Dict[Any, Any]]) -> None:
+        """Write infos into the records of their rows, and leave those that are no plain numbers."""
+        taken = [row for row, info in infos.items() if self.put(row, info)]
+        for row in taken:
+            del infos[row]
+
     def put(self, row: int, info: Dict[Any, Any]) -> bool:
         """Write an env's info into its record; answers False if it is not of plain numbers."""
         values = info.values()
         key = (tuple(info), tuple(map(type, values)))
-        if key not in self._known:
-            self._learn(*key)
-        known = self._known.get(key)
+        known = self._known.get(key, UNSEEN)
+        if known is UNSEEN:
+            known = self._learn(*key)
         if known is None:
             return False
-        number, packer = known
+        number, pack = known
         try:
-            packer.pack_into(self._cells, row * self._stride, *values)
+            pack(self._cells, row * STRIDE, *values)
         except (struct.error, OverflowError):  # an int that needs more than 64 bits
             return False
         self._kinds[row] = number
@@ -102,14 +109,16 @@ class Records:
         news, self.news = self.news, []
         return news
 
-    def _learn(self, keys: Tuple[Any, ...], types: Tuple[type, ...]) -> None:
+    def _learn(self, keys: Tuple[Any, ...], types: Tuple[type, ...]) -> Any:
         if len(self._known) >= MAX_KINDS:
-            return
-        self._known[keys, types] = None
+            return None
+        known = None
         if is_plain(keys, types):
-            kind = Kind(len(self._known), keys, types)
+            kind = Kind(len(self._known) + 1, keys, types)
             self.news.append(kind.tell())
-            self._known[keys, types] = (kind.number, kind.packer())
+            known = kind.number, kind.packer().pack_into
+        self._known[keys, types] = known
+        return known
 
 
 def is_plain(keys: Tuple[Any, ...], types: Tuple[type, ...]) -> bool:

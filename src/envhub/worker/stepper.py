@@ -131,7 +131,7 @@ class Stepper:
                 start = self._cursor[0]
                 self.troubles[start] = error
                 start += 1
-        self._cursor[0] = -1
+        self._end_step()
 
     def reset(self, slot: int, told: Dict[str, Any]) -> None:
         """Reset the envs that the mask picks, all without one; the others keep their row."""
@@ -146,10 +146,11 @@ class Stepper:
             try:
                 obs, info = self.reset_env(row, seed=seeds[row], options=options)
                 self.places.put(row, obs)
-                self._tell(row, info)
+                if info:
+                    self.infos[row] = dict(info)
             except BaseException as error:  # noqa: BLE001 — as above
                 self.troubles[row] = error
-        self._cursor[0] = -1
+        self._end_step()
 
     def reset_env(self, row: int, **how: Any) -> Any:
         """Reset one env; its random state before it is noted, if it is to be recalled."""
@@ -162,9 +163,15 @@ class Stepper:
         if self._finish == self._next:
             self.calls[row] = self._autoresets[row]
 
+    def _end_step(self) -> None:
+        # Now, and not after each env, whose step has driven all this out of the processor's cache.
+        if self.infos:
+            self.records.take(self.infos)
+        self._cursor[0] = -1
+
     def _lean(self, actions: Any, start: int) -> None:
         places, cursor, rewards, calls = self.places, self._cursor, self._rewards, self.calls
-        last, keeps, count = places.last, places.keeps, len(places.last)
+        last, keeps, count, infos = places.last, places.keeps, len(places.last), self.infos
         rows = places.vectors[places.slot] if places.vectors else []
         if start:
             calls, actions, rows = calls[start:], actions[start:], rows[start:]
@@ -184,10 +191,11 @@ class Stepper:
             except TypeError:
                 info = self._odd_reward(i, reward, info)
             if info:
-                self._tell(i, info)
+                infos[i] = dict(info)
 
     def _general(self, actions: Any, start: int) -> None:
         put, cursor, rewards, calls = self.places.put, self._cursor, self._rewards, self.calls
+        infos = self.infos
         for i in range(start, len(calls)):
             cursor[0] = i
             obs, reward, terminated, truncated, info = calls[i](actions[i])
@@ -199,7 +207,7 @@ class Stepper:
             except TypeError:
                 info = self._odd_reward(i, reward, info)
             if info:
-                self._tell(i, info)
+                infos[i] = dict(info)
 
     def _end(self, row: int, obs: Any, flags: Tuple[Any, Any], info: Any) -> Tuple[Any, Any]:
         self._flagged = True
@@ -221,10 +229,6 @@ class Stepper:
         vector = np.asarray(reward, np.float64)
         self._rewards[row] = vector.sum()
         return info if vector.size == 1 else {**info, REWARD_VECTOR: vector}
-
-    def _tell(self, row: int, info: Any) -> None:
-        if info and not self.records.put(row, info):
-            self.infos[row] = info
 
 
 class StandIn:
