@@ -33,7 +33,7 @@ class World:
     packages: tuple[Path, ...]
     level: str = "process"
     variables: Mapping[str, str] = field(default_factory=dict)
-    permissions: Permissions = Permissions()
+    permissions: Permissions = field(default_factory=Permissions)
     startup_timeout: float = 120.0
     fork_safe: bool | None = None
     one_per_process: bool = False
