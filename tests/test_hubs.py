@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,14 @@ def test_part_of_the_files(place: Place, tmp_path: Path) -> None:
     place.hub.download(place.ref, commit, files, tmp_path / "out", told.append)
     assert sum(f.size for f in files) == sum(told)
     assert not (tmp_path / "out/env.py").exists()
+
+
+def test_date(place: Place) -> None:
+    """A commit is as old as its author says; a folder has no date."""
+    commit = place.hub.resolve(place.ref)
+    date = place.hub.date(place.ref, commit)
+    assert (date is None) == place.hub.live
+    assert date is None or (date.tzinfo is not None and date <= datetime.now(UTC))
 
 
 def test_missing_repo(place: Place) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from envhub import proc
 from envhub.errors import HubError, RefError, RepoNotFoundError
+from envhub.hubs import local
 from envhub.hubs.base import Hub
 from envhub.hubs.git import GitRepo
 from envhub.hubs.local import LocalFolder
@@ -41,6 +42,27 @@ def test_commit(folder: Path) -> None:
         "local",
         None,
     )
+
+
+def test_hashed_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is hashed when it has changed, and not at every load; fresh ones always are."""
+    hashed: list[str] = []
+
+    def count(path: Path) -> str:
+        hashed.append(path.name)
+        return blob_id(path.read_bytes())
+
+    monkeypatch.setattr(local, "hash_file", count)
+    monkeypatch.setattr(local, "_TICK", 0)
+    first = listed(LocalFolder(folder))
+    assert listed(LocalFolder(folder)) == first
+    assert sorted(hashed) == ["env.py", "pick.py"]
+    (folder / "env.py").write_text("x = 22\n")
+    assert listed(LocalFolder(folder)) != first
+    assert sorted(hashed) == ["env.py", "env.py", "pick.py"]
+    monkeypatch.setattr(local, "_TICK", 10**12)
+    listed(LocalFolder(folder))
+    assert len(hashed) == 5
 
 
 def test_files(folder: Path) -> None:

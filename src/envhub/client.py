@@ -16,7 +16,7 @@ from envhub.hubs.base import Hub
 from envhub.hubs.registry import hub_for
 from envhub.inspection import diff
 from envhub.lockfile import Lock, explain, find_lock
-from envhub.make import check_counts, make
+from envhub.make import AUTO, check_counts, make
 from envhub.pins import Pin
 from envhub.refs import Ref, parse
 from envhub.resolve import resolve
@@ -187,7 +187,7 @@ class Client:
             allowed,
             n_envs=n_envs,
             use_async_envs=use_async_envs,
-            isolation=isolation,
+            isolation=self.settings.isolation if isolation == AUTO else isolation,
             cfg=cfg,
             params=params,
         )

@@ -47,24 +47,25 @@ def resolve(ref: Ref, hub: Hub, store: Store, *, offline: bool = False) -> Pin:
         commit = hub.resolve(ref)
         files = hub.files(ref, commit)
         check_listing(files, commit.repo)
-        path = entry_path(ref, files)
+        path = commit.entry or entry_path(ref, files)
         return Pin(ref, commit.hub, commit.repo, commit.repo_type, None, path, tree_digest(files))
-    listing = _look_up(ref, hub, store, offline=offline)
+    listing, entry = _look_up(ref, hub, store, offline=offline)
     return Pin(
         ref=ref,
         hub=listing.hub,
         repo=listing.repo,
         repo_type=listing.repo_type,
         commit=listing.commit,
-        path=entry_path(ref, listing.files),
+        path=entry or entry_path(ref, listing.files),
         digest=listing.digest,
     )
 
 
-def _look_up(ref: Ref, hub: Hub, store: Store, *, offline: bool) -> Listing:
+def _look_up(ref: Ref, hub: Hub, store: Store, *, offline: bool) -> tuple[Listing, str]:
+    """What a ref means, and its entry file if the hub names one."""
     known = store.recall(hub.address, ref)
     if known and (ref.is_pinned or offline):
-        return known
+        return known, ""
     if offline:
         raise OfflineError(
             f"{str(ref)!r} was never resolved on this machine, and offline mode is on",
@@ -76,13 +77,13 @@ def _look_up(ref: Ref, hub: Hub, store: Store, *, offline: bool) -> Listing:
         if known is None:
             raise
         logger.warning("%s; %s is taken as it was last seen: %s", error.what, ref, known.commit)
-        return known
+        return known, ""
     except NotFoundError as error:
         error.hint = _other_place(ref, known) or error.hint
         raise
 
 
-def _ask(ref: Ref, hub: Hub, store: Store) -> Listing:
+def _ask(ref: Ref, hub: Hub, store: Store) -> tuple[Listing, str]:
     commit = hub.resolve(ref)
     blank = Listing(
         hub=commit.hub,
@@ -102,7 +103,7 @@ def _ask(ref: Ref, hub: Hub, store: Store) -> Listing:
     except StoreError as error:
         # A cache that is read-only or full must still load what it holds.
         logger.debug("not remembered: %s", error)
-    return listing
+    return listing, commit.entry
 
 
 def _other_place(ref: Ref, known: Listing | None) -> str:

@@ -33,6 +33,7 @@ VARIABLES = (
     Variable("ENVHUB_TOKEN", "token for ENVHUB_ENDPOINT, sent nowhere else"),
     Variable("ENVHUB_OFFLINE", "1: open no socket, use the cache", "HF_HUB_OFFLINE"),
     Variable("ENVHUB_LOCK", "path of the lock file", "envhub.lock, here or in a parent folder"),
+    Variable("ENVHUB_ISOLATION", 'what isolation="auto" means', "by the env's manifest"),
     Variable(
         "ENVHUB_TORCH", "build of PyTorch: cpu, cu128, …, auto, index", "cpu, or auto with gpu"
     ),
@@ -93,6 +94,7 @@ class Settings:
         lock: path of the lock file if the environment names one.
         timeout: seconds that a silent connection may last.
         torch: the build of PyTorch that is wanted, if the user says.
+        isolation: the isolation level of loads that ask for none.
     """
 
     home: Path
@@ -105,6 +107,7 @@ class Settings:
     lock: Path | None = None
     timeout: float = 10.0
     torch: str = ""
+    isolation: str = "auto"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -125,6 +128,7 @@ class Settings:
             lock=Path(lock).expanduser().absolute() if lock else None,
             timeout=float(env.get("HF_HUB_DOWNLOAD_TIMEOUT") or 10),
             torch=env.get("ENVHUB_TORCH", "").strip().lower(),
+            isolation=env.get("ENVHUB_ISOLATION") or "auto",
         )
 
 

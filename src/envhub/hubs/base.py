@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -24,12 +25,14 @@ class Commit:
         repo: `owner/name`, or the last part of the URL or folder.
         repo_type: `model`, `space`, `dataset`, `git` or `local`.
         id: the full 40-hex hash, or `None` for a folder.
+        entry: the entry file, if the hub knows which one is meant; empty if the ref says it.
     """
 
     hub: str
     repo: str
     repo_type: str
     id: str | None
+    entry: str = ""
 
 
 def below(folder: Path, path: str) -> Path:
@@ -71,6 +74,10 @@ class Hub(Protocol):
 
     def files(self, ref: Ref, commit: Commit) -> tuple[File, ...]:
         """All files of a commit, without downloading them."""
+        ...
+
+    def date(self, ref: Ref, commit: Commit) -> datetime | None:
+        """When a commit was made; `None` if it has no date, as a folder has none."""
         ...
 
     def download(

@@ -7,6 +7,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock
@@ -75,6 +76,16 @@ class GitRepo:
             HubError: the commit has submodules, or a link that leaves the repo.
         """
         return tuple(item.file for item in self._items(ref, commit))
+
+    def date(self, ref: Ref, commit: Commit) -> datetime | None:
+        """When a commit was made; it is fetched for that.
+
+        Raises:
+            HubError: as for `files`.
+        """
+        self._ensure(commit.id or "")
+        words = ("show", "--no-patch", "--format=%ct", commit.id or "")
+        return datetime.fromtimestamp(int(git(*words, folder=self._repo).text), UTC)
 
     def download(
         self, ref: Ref, commit: Commit, files: Sequence[File], into: Path, progress: Progress

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from threading import Event
@@ -31,6 +32,10 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 class _Info(msgspec.Struct):
     sha: str
+
+
+class _Dated(msgspec.Struct, rename="camel"):
+    last_modified: datetime
 
 
 class _Named(msgspec.Struct, rename="camel"):
@@ -112,6 +117,16 @@ class HuggingFaceHub:
         query = "recursive=True&expand=False"
         entries = self._http.pages(path, list[_Entry], self._place(commit, ref), query)
         return tuple(_as_file(entry) for entry in entries if entry.type == "file")
+
+    def date(self, ref: Ref, commit: Commit) -> datetime | None:
+        """When a commit was made, by one request.
+
+        Raises:
+            EnvHubError: as for `resolve`.
+        """
+        path = f"{_api(commit)}/revision/{commit.id}"
+        query = "expand=lastModified"
+        return self._http.get(path, _Dated, self._place(commit, ref), query).last_modified
 
     def download(
         self, ref: Ref, commit: Commit, files: Sequence[File], into: Path, progress: Progress

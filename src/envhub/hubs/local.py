@@ -5,14 +5,20 @@ from __future__ import annotations
 import difflib
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from envhub.errors import HubError, RefError, RepoNotFoundError
 from envhub.hubs.base import Commit, Progress
 from envhub.pins import File, blob_id
 from envhub.refs import Ref
-from envhub.tree import folder_address, hash_file
+from envhub.tree import Stamp, folder_address, hash_file, stamp
+
+_TICK = 100_000_000
+"""Nanoseconds within which a file may be written twice with the same time."""
 
 IGNORED = frozenset(
     {
@@ -79,6 +85,10 @@ class LocalFolder:
                 hint=f"chmod -R u+rX {self.folder}",
             ) from error
 
+    def date(self, ref: Ref, commit: Commit) -> datetime | None:
+        """None: a folder is of today."""
+        return None
+
     def download(
         self, ref: Ref, commit: Commit, files: Sequence[File], into: Path, progress: Progress
     ) -> None:
@@ -99,6 +109,22 @@ def _hint(folder: Path) -> str:
     return f"did you mean {folder.parent / near[0]}?" if near else "check the spelling"
 
 
+def _oid(path: str, status: os.stat_result) -> str:
+    """The hash of a file; one that was hashed before is only looked at.
+
+    A file that has just been written may be written again within the clock's tick, so that nothing
+    would show it.
+    """
+    if time.time_ns() - status.st_ctime_ns < _TICK:
+        return hash_file(Path(path))
+    return _known(path, stamp(status))
+
+
+@lru_cache(maxsize=65_536)
+def _known(path: str, _stamp: Stamp) -> str:
+    return hash_file(Path(path))
+
+
 def _files(root: Path) -> Iterator[File]:
     folders = [("", os.fspath(root))]
     while folders:
@@ -113,7 +139,8 @@ def _files(root: Path) -> Iterator[File]:
                 elif entry.is_dir():
                     folders.append((f"{name}/", entry.path))
                 elif entry.is_file():
-                    yield File(name, hash_file(Path(entry.path)), entry.stat().st_size)
+                    status = entry.stat()
+                    yield File(name, _oid(entry.path, status), status.st_size)
 
 
 def _link(root: Path, name: str) -> File:

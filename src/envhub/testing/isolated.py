@@ -61,6 +61,8 @@ def isolate(patch: pytest.MonkeyPatch, home: Path) -> None:
         patch.setenv(name, str(folder))
     for name in ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS"):
         patch.setenv(name, "1")
+    # What a repo declares would be installed from an index; a test that wants that says so.
+    patch.setenv("ENVHUB_ISOLATION", "inline")
     if constants := sys.modules.get("huggingface_hub.constants"):
         for name, tail in _HF_PATHS.items():
             if hasattr(constants, name):
