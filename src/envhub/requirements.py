@@ -69,6 +69,7 @@ class LockedRequirements(
         python: the version of Python in two parts, `3.11`.
         platform: what the binaries are for, `linux-x86_64` say.
         packages: by name.
+        requirements: what they are meant to meet.
         exclude_newer: the time after which nothing was looked at.
         allow_build: names of packages that are built from source.
         indexes: names of the user's indexes that the packages may come from.
@@ -78,6 +79,7 @@ class LockedRequirements(
     python: Annotated[str, msgspec.Meta(pattern=r"^3\.\d+\Z")]
     platform: str
     packages: tuple[LockedPackage, ...]
+    requirements: tuple[str, ...] = ()
     exclude_newer: datetime | None = None
     allow_build: tuple[Name, ...] = ()
     indexes: tuple[str, ...] = ()
@@ -143,6 +145,7 @@ def lock_requirements(
         python=interpreter.minor,
         platform=interpreter.platform,
         packages=(),
+        requirements=lines,
         exclude_newer=exclude_newer,
         allow_build=tuple(sorted(map(canonicalize_name, allow_build))),
         indexes=tuple(sorted(indexes)),
@@ -235,7 +238,7 @@ _HINTS: Final = (
         r"Failed to fetch|error sending request|dns error",
         "UV_DEFAULT_INDEX=<address> names another package index; pip's settings are not read",
     ),
-    (r"filtered by `exclude-newer`", "exclude_newer=None takes packages of today"),
+    (r"filtered by `exclude-newer`", 'exclude_newer="never" takes packages of today'),
     (
         r"Python (ABI|implementation) tag|current Python version|requires Python",
         'requires-python = "…" in the manifest says which Python an env needs',

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
 HUGGING_FACE = "https://huggingface.co"
+MACHINE = Path("/etc/envhub")
+"""Folder of the policy of the whole machine. No variable moves it, since users could then."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,13 @@ _BASICS = re.compile(
     re.IGNORECASE,
 )
 
+# What the process of an env may see of our environment: nothing that opens a door.
+_HARMLESS = re.compile(
+    r"PATH|LANG|LANGUAGE|LC_\w+|TZ|LD_LIBRARY_PATH|(OMP|OPENBLAS|MKL|NUMEXPR)_NUM_THREADS"
+    r"|CUDA_VISIBLE_DEVICES|SYSTEMROOT|WINDIR"
+)
+
+_TOKENS = {"ENVHUB_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}
 _TRUE = {"1", "on", "yes", "true"}
 
 
@@ -85,7 +94,8 @@ class Settings:
 
     Attributes:
         home: folder of the cache.
-        config: folder of `trust.toml`.
+        config: folder of the user's own `trust.toml`.
+        machine: folder of the `trust.toml` of the whole machine, which users cannot loosen.
         endpoint: the hub that `owner/name` means.
         hf_endpoint: the hub that `hf://owner/name` means.
         token: token for `endpoint` when that is not the Hugging Face Hub, else `None`.
@@ -99,6 +109,7 @@ class Settings:
 
     home: Path
     config: Path
+    machine: Path = MACHINE
     endpoint: str = HUGGING_FACE
     hf_endpoint: str = HUGGING_FACE
     token: str | None = None
@@ -120,6 +131,7 @@ class Settings:
         return cls(
             home=Path(home).expanduser().absolute(),
             config=Path(config).expanduser().absolute(),
+            machine=MACHINE if os.name == "posix" else Path(platformdirs.site_config_dir("envhub")),
             endpoint=env.get("ENVHUB_ENDPOINT", "").rstrip("/") or hf_endpoint,
             hf_endpoint=hf_endpoint,
             token=env.get("ENVHUB_TOKEN") or None,
@@ -152,6 +164,21 @@ def uv_environ() -> dict[str, str | None]:
     """
     known = {variable.name for variable in FOREIGN}
     return {name: None for name in os.environ if name not in known and not _BASICS.fullmatch(name)}
+
+
+def worker_environ(own: Mapping[str, str]) -> dict[str, str | None]:
+    """What to change in our environment for the process of an env: all goes that is not harmless.
+
+    Args:
+        own: variables that are its own, like `HOME`.
+    """
+    gone = {name: None for name in os.environ if not _HARMLESS.fullmatch(name)}
+    return {**gone, **own}
+
+
+def variables(names: Iterable[str]) -> dict[str, str]:
+    """Those variables of the user's that an env asks for and that are set; never a token."""
+    return {name: os.environ[name] for name in names if name in os.environ and name not in _TOKENS}
 
 
 def uv_config() -> Path | None:
