@@ -69,21 +69,21 @@ class LockedRequirements(
         python: the version of Python in two parts, `3.11`.
         platform: what the binaries are for, `linux-x86_64` say.
         packages: by name.
-        requirements: what they are meant to meet.
         exclude_newer: the time after which nothing was looked at.
         allow_build: names of packages that are built from source.
         indexes: names of the user's indexes that the packages may come from.
         torch: the build of PyTorch.
+        requirements: what the packages are meant to meet.
     """
 
     python: Annotated[str, msgspec.Meta(pattern=r"^3\.\d+\Z")]
     platform: str
     packages: tuple[LockedPackage, ...]
-    requirements: tuple[str, ...] = ()
     exclude_newer: datetime | None = None
     allow_build: tuple[Name, ...] = ()
     indexes: tuple[str, ...] = ()
     torch: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.]+\Z")] = _CPU
+    requirements: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
