@@ -67,8 +67,15 @@ ACCEPTED = {
     "file:///abs/dir": Ref("local", "/abs/dir"),
     "file:/abs/dir": Ref("local", "/abs/dir"),
     "C:\\envs\\x": Ref("local", "C:\\envs\\x"),
-    "pypi:metaworld==3.1.1#MT1/reach-v3": Ref("pypi", "metaworld==3.1.1", path="MT1/reach-v3"),
+    "pypi:metaworld==3.1.1#MT1/reach-v3": Ref(
+        "pypi", "metaworld", revision="3.1.1", path="MT1/reach-v3"
+    ),
     "pypi:minigrid": Ref("pypi", "minigrid"),
+    "pypi:shimmy[dm-control,atari]>=2,<3": Ref(
+        "pypi", "shimmy[dm-control,atari]", revision=">=2,<3"
+    ),
+    "pypi:minigrid==3.*": Ref("pypi", "minigrid", revision="==3.*"),
+    "pypi:minigrid===3.2.0": Ref("pypi", "minigrid", revision="===3.2.0"),
 }
 
 REFUSED = {
@@ -118,6 +125,9 @@ REFUSED = {
     "file:x": "folder",
     "pypi:": "package",
     "pypi:x#": "empty",
+    "pypi:x==": "no package",
+    "pypi:x @ https://host/x.whl": "no package",
+    "pypi:./x": "no package",
     "./x:../y.py": "leaves the repo",
 }
 
@@ -197,7 +207,16 @@ LOCAL_REFS = st.builds(
 )
 
 
-@given(HUB_REFS | GIT_REFS | LOCAL_REFS)
+PACKAGE_REFS = st.builds(
+    Ref,
+    kind=st.just("pypi"),
+    location=NAMES,
+    revision=st.none() | st.sampled_from(["3.2.0", "1!2.0rc1+cu12", ">=3,<4", "==3.*", "~=1.2"]),
+    path=st.none() | PATHS,
+)
+
+
+@given(HUB_REFS | GIT_REFS | LOCAL_REFS | PACKAGE_REFS)
 def test_formatting_loses_nothing(ref: Ref) -> None:
     """For every ref, parsing its text gives the same ref."""
     assert parse(str(ref)) == ref

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from envhub.refs import Ref
 
 ENTRY = "env.py"
+PACKAGE = "package"
+"""The repo type of a package from a package index; its commits are its versions."""
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.!+_-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,6 +53,11 @@ def blob_id(data: bytes) -> str:
     return "sha1:" + hashlib.sha1(header + data, usedforsecurity=False).hexdigest()
 
 
+def is_commit(text: str, repo_type: str) -> bool:
+    """Whether this names a commit for good: the full hash, or of a package the version."""
+    return bool((_VERSION if repo_type == PACKAGE else _COMMIT).fullmatch(text))
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
     """A ref resolved to something that cannot move.
@@ -54,9 +65,10 @@ class Pin:
     Attributes:
         ref: the ref that was resolved, with the revision as typed.
         hub: where the repo lives: the address of a hub, a git URL, or `file://` and a folder.
-        repo: `owner/name`, or the last part of the git URL or folder.
-        repo_type: `model`, `space`, `dataset`, `git` or `local`.
-        commit: the full 40-hex hash, or `None` for a folder, whose files may change ("dirty").
+        repo: `owner/name`, the last part of the git URL or folder, or the name of a package.
+        repo_type: `model`, `space`, `dataset`, `git`, `local` or `package`.
+        commit: the full 40-hex hash, the version of a package, or `None` for a folder, whose
+            files may change ("dirty").
         path: the entry file inside the repo.
         digest: the tree digest, see `tree_digest`.
     """

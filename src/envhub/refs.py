@@ -35,6 +35,11 @@ _WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
 _LOGIN = re.compile(r"(\s*(?:git\+|hub\+)?(https?|ssh)://)([^/]*)@", re.IGNORECASE)
 _HOST = re.compile(r"(?:[\w.~%-]+(?::[^@/\s]*)?@)?(?:[\w.-]+|\[[0-9a-fA-F:]+\])(?::\d+)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_VERSION = re.compile(r"\w[\w.!+-]*")
+_BOUND = r"(===|[=~!<>]=|[<>])[\w.*+!-]+"
+_PACKAGE = re.compile(
+    rf"(?P<name>[A-Za-z0-9][\w.-]*(\[[\w,.-]+\])?)(?P<versions>{_BOUND}(,{_BOUND})*)?"
+)
 _HF_REVISION = re.compile(r"(refs/(?:pr|convert)/[^/]+|[^/]+)(?:/(.*))?", re.DOTALL)
 
 
@@ -44,11 +49,12 @@ class Ref:
 
     Attributes:
         kind: which family of hubs answers it.
-        location: `owner/name`, a git URL, a folder, or a package requirement.
+        location: `owner/name`, a git URL, a folder, or a package with its extras.
         endpoint: for `kind="hub"`: `""` is the default hub, `"hf"` Hugging Face, else its address.
         repo_type: for `kind="hub"`: the type if it was typed, else `None`.
-        revision: branch, tag or commit as typed, else `None`.
-        path: file or folder inside the repo as typed (for `pypi` the env id), else `None`.
+        revision: branch, tag or commit as typed, else `None`; of a package its version, or the
+            versions that would do, as in `>=3,<4`.
+        path: file or folder inside the repo as typed, else `None`; of a package the env id.
         subdirectory: for `kind="git"`: the folder of the repo that is the env repo.
         login: for `kind="git"`: `user:password` of the address as typed. No text, no comparison
             and no file ever has it.
@@ -65,8 +71,9 @@ class Ref:
 
     @property
     def is_pinned(self) -> bool:
-        """Whether the revision is a full commit, which cannot move."""
-        return self.revision is not None and _COMMIT.fullmatch(self.revision) is not None
+        """Whether the revision is a full commit, or one version, which cannot move."""
+        fixed = _VERSION if self.kind == "pypi" else _COMMIT
+        return self.revision is not None and fixed.fullmatch(self.revision) is not None
 
     def at(self, revision: str | None) -> Ref:
         """The same ref at another revision."""
@@ -274,17 +281,19 @@ def _parse_file(text: str, rest: str) -> Ref:
 
 def _parse_pypi(text: str, rest: str) -> Ref:
     """`pypi:package[==version][#EnvId]`."""
-    requirement, hash_, env_id = rest.partition("#")
-    requirement = requirement.strip()
-    if not re.fullmatch(
-        r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[\w,.-]+\])?([=<>!~]=?[\w.*+!,=<>~-]+)?", requirement
-    ):
+    requirement, hash_, env_id = (part.strip() for part in rest.partition("#"))
+    found = _PACKAGE.fullmatch(requirement)
+    if not found:
         raise RefError(
             f"{text!r} names no package", hint="pypi:minigrid==3.2.0#MiniGrid-Empty-5x5-v0"
         )
-    if hash_ and not env_id.strip():
+    if hash_ and not env_id:
         raise RefError(f"the env id of {text!r} is empty", hint=f"pypi:{requirement}#EnvId-v0")
-    return Ref("pypi", requirement, path=env_id.strip() or None)
+    versions = found["versions"]
+    version = (versions or "").removeprefix("==")
+    is_one = versions == f"=={version}" and _VERSION.fullmatch(version)
+    revision = version if is_one else versions
+    return Ref("pypi", found["name"], revision=revision, path=env_id or None)
 
 
 def _split_path(text: str, rest: str) -> tuple[str, str | None]:
@@ -339,7 +348,8 @@ def _format_local(ref: Ref) -> str:
 
 
 def _format_pypi(ref: Ref) -> str:
-    return f"pypi:{ref.location}" + (f"#{ref.path}" if ref.path else "")
+    versions = f"=={ref.revision}" if ref.is_pinned else ref.revision or ""
+    return f"pypi:{ref.location}{versions}" + (f"#{ref.path}" if ref.path else "")
 
 
 def _format_tail(ref: Ref) -> str:

@@ -122,7 +122,7 @@ def entry_path(ref: Ref, files: Sequence[File]) -> str:
         EntryNotFoundError: the commit has no such file, or it is not Python.
     """
     paths = {file.path for file in files}
-    asked = ref.path or ENTRY
+    asked = (None if ref.kind == "pypi" else ref.path) or ENTRY  # of a package it is an env id
     is_folder = any(path.startswith(f"{asked}/") for path in paths)
     path = f"{asked}/{ENTRY}" if is_folder else asked
     if path not in paths:

@@ -32,7 +32,7 @@ import msgspec
 
 from envhub import disk, tree
 from envhub.errors import CorruptSourceError, DiskFullError, HubError, StoreError
-from envhub.pins import File, tree_digest
+from envhub.pins import File, is_commit, tree_digest
 from envhub.refs import Ref
 from envhub.tree import Fault, Stamp
 
@@ -41,7 +41,6 @@ logger = logging.getLogger("envhub")
 Fill = Callable[[Sequence[File], Path], None]
 """Writes files below a folder; the store verifies them."""
 
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _T = TypeVar("_T")
 
 
@@ -51,8 +50,8 @@ class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         hub: where the repo lives, as in a pin.
         repo: its name there.
-        repo_type: `model`, `space`, `dataset` or `git`.
-        commit: the full 40-hex hash.
+        repo_type: `model`, `space`, `dataset`, `git` or `package`.
+        commit: the full 40-hex hash, or the version of a package.
         subdirectory: the folder of the git repo that is the env repo; `""` is all of it.
         files: all files, as the hub lists them.
     """
@@ -185,10 +184,10 @@ class Store:
         Raises:
             HubError: the hub's commit is no full commit hash.
         """
-        if not _COMMIT.fullmatch(listing.commit):
+        if not is_commit(listing.commit, listing.repo_type):
             raise HubError(
                 f"{listing.hub} answered with the commit {listing.commit!r}",
-                why="a commit is 40 hex digits",
+                why="a commit is 40 hex digits, or the version of a package",
                 hint="check the address: is it the hub that you meant?",
             )
         repo = f"{listing.repo_type}/{listing.repo}"

@@ -22,9 +22,9 @@ class Commit:
 
     Attributes:
         hub: address of the hub, git URL, or `file://` and a folder.
-        repo: `owner/name`, or the last part of the URL or folder.
-        repo_type: `model`, `space`, `dataset`, `git` or `local`.
-        id: the full 40-hex hash, or `None` for a folder.
+        repo: `owner/name`, the last part of the URL or folder, or the name of a package.
+        repo_type: `model`, `space`, `dataset`, `git`, `local` or `package`.
+        id: the full 40-hex hash, the version of a package, or `None` for a folder.
         entry: the entry file, if the hub knows which one is meant; empty if the ref says it.
     """
 
