@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import string
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from envhub.errors import LockError, StoreError
-from envhub.lockfile import Entry, Lock, explain, find_lock
+from envhub.lockfile import Entry, Fingerprint, Lock, explain, find_lock
 from envhub.pins import Pin
 from envhub.refs import Ref, parse
+from envhub.requirements import LockedPackage, LockedRequirements
 from envhub.tree import folder_address
 
 COMMIT, OTHER = "a" * 40, "b" * 40
@@ -60,6 +63,106 @@ def test_text(tmp_path: Path) -> None:
     Lock().with_pins([pin(), local_pin()]).write(path)
     assert path.read_text() == TEXT
     assert Lock.read(path).pins == (local_pin(), pin())
+
+
+def world(**changes: Any) -> LockedRequirements:
+    package = LockedPackage("apple", "1.0", (DIGEST,), "python_version < '4'")
+    day = datetime(2025, 1, 31, tzinfo=UTC)
+    plain = LockedRequirements("3.11", "linux-x86_64", (package,), day, requirements=("apple",))
+    return msgspec.structs.replace(plain, **changes)
+
+
+def fingerprint(**changes: Any) -> Fingerprint:
+    place = ("3.11.7", "linux-x86_64", ("apple==1.0", "numpy==2.0"))
+    return msgspec.structs.replace(
+        Fingerprint(DIGEST, DIGEST, "exact", 3, 100, DIGEST, *place), **changes
+    )
+
+
+WORLD = """\
+
+[[env.world]]
+python = "3.11"
+platform = "linux-x86_64"
+exclude_newer = 2025-01-31 00:00:00+00:00
+requirements = [
+    "apple",
+]
+
+[[env.world.packages]]
+name = "apple"
+version = "1.0"
+hashes = [
+    "sha256:0000000000000000000000000000000000000000000000000000000000000000",
+]
+marker = "python_version < '4'"
+
+[[env.fingerprint]]
+digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+actions = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+determinism = "exact"
+seeds = 3
+steps = 100
+code = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+python = "3.11.7"
+platform = "linux-x86_64"
+packages = [
+    "apple==1.0",
+    "numpy==2.0",
+]
+"""
+
+
+def test_world(tmp_path: Path) -> None:
+    """Packages and fingerprints are lines of their own, so that changes are small."""
+    path = tmp_path / "envhub.lock"
+    entry = Entry.of(pin()).with_world(world()).with_fingerprint(fingerprint())
+    Lock((Entry.of(local_pin()),)).with_entries([entry]).write(path)
+    assert path.read_text() == TEXT + WORLD
+    assert Lock.read(path).entry(pin().ref) == entry
+
+
+def test_worlds_side_by_side() -> None:
+    """Locking on one machine leaves what was locked on others, as long as it is for the same."""
+    windows, mac = world(platform="win-amd64"), world(platform="macos-arm64")
+    entry = Entry.of(pin()).with_world(windows).with_world(mac).with_world(world())
+    assert [each.platform for each in entry.worlds] == ["linux-x86_64", "macos-arm64", "win-amd64"]
+    newer = world(packages=())
+    assert entry.with_world(newer).worlds == (newer, mac, windows)
+    other = world(requirements=("apple>=2",))
+    assert entry.with_world(other).worlds == (other,)
+    assert entry.with_world(None).worlds == ()
+
+
+def test_fingerprints_side_by_side() -> None:
+    """There is one per Python and platform, and none of another commit."""
+    mac = fingerprint(platform="macos-arm64")
+    entry = Entry.of(pin()).with_fingerprint(mac).with_fingerprint(fingerprint())
+    entry = entry.with_fingerprint(fingerprint(python="3.11.9"))
+    assert [each.python for each in entry.fingerprints] == ["3.11.9", "3.11.7"]
+    lock = Lock((entry.with_world(world()),))
+    assert lock.with_pins([pin()]) == lock
+    moved = lock.with_pins([pin(commit=OTHER)]).entry(pin().ref)
+    assert moved is not None
+    assert (moved.worlds, moved.fingerprints) == ((world(),), ())
+
+
+def test_differences() -> None:
+    """What differs between two runs is said part by part."""
+    now = fingerprint(
+        digest="sha256:" + "1" * 64,
+        code="sha256:" + "2" * 64,
+        python="3.12.1",
+        packages=("numpy==2.1", "pear==1.0"),
+    )
+    assert fingerprint().differences(fingerprint()) == []
+    assert fingerprint().differences(now) == [
+        f"code: {DIGEST} then, sha256:{'2' * 64} now",
+        "python: 3.11.7 then, 3.12.1 now",
+        "package apple: 1.0 then, none now",
+        "package numpy: 2.0 then, 2.1 now",
+        "package pear: none then, 1.0 now",
+    ]
 
 
 def test_order() -> None:
@@ -127,7 +230,7 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, some: list[Pin]) -
         ('path = "env.py"\n', "", "missing required field `path`"),
         ("sha256:", "md5:", "the digest of"),
         ("aaaa", "main", "the commit of"),
-        ('hub = "https://hub.example"\n', "", "both hub and commit"),
+        ('hub = "https://hub.example"\n', "", "has no hub"),
         ('ref = "u/r@v1"', 'ref = "u/r@"', "is empty"),
         ("[[env]]", "[env", "cannot be read"),
     ],

@@ -11,10 +11,22 @@ repo_type = "model"
 commit = "<40 hex>"
 path = "env.py"
 digest = "sha256:<64 hex>"
+
+[[env.world]]
+python = "3.11"
+platform = "linux-x86_64"
+exclude_newer = 2025-01-31T00:00:00Z
+requirements = ["gymnasium==1.4.0"]
+
+[[env.world.packages]]
+name = "gymnasium"
+version = "1.4.0"
+hashes = ["sha256:<64 hex>"]
 ```
 
-A folder on this machine has no `hub` and no `commit`: where it lies differs between machines, its
-digest does not. No password and no address of a package index is ever written.
+There is one world per Python and platform that the ref was locked on. A folder on this machine has
+no `hub` and no `commit`: where it lies differs between machines, its digest does not. No password
+and no address of a package index is ever written.
 """
 
 from __future__ import annotations
@@ -22,7 +34,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import msgspec
 import tomli_w
@@ -31,6 +45,7 @@ from envhub import disk
 from envhub.errors import LockError
 from envhub.pins import Pin
 from envhub.refs import Ref, parse
+from envhub.requirements import LockedRequirements
 from envhub.tree import folder_address
 
 NAME = "envhub.lock"
@@ -42,8 +57,70 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What one ref means; the fields are those of a pin."""
+Digest = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
+Determinism = Literal["exact", "same machine only", "not reproducible"]
+
+
+class Fingerprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an env did with some seeds and actions, and all that decided about it.
+
+    Attributes:
+        digest: over its observations, rewards and flags.
+        actions: over the actions that it was given.
+        determinism: where the same digest can be expected.
+        seeds: how many episodes were begun in each task.
+        steps: how many steps were made in each.
+        code: the digest of its files.
+        python: the full version of the Python that it ran under.
+        platform: what that one's binaries are for.
+        packages: what was installed there, as `name==version`.
+    """
+
+    digest: Digest
+    actions: Digest
+    determinism: Determinism
+    seeds: int
+    steps: int
+    code: Digest
+    python: str
+    platform: str
+    packages: tuple[str, ...]
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The Python and the platform, as worlds name them."""
+        return ".".join(self.python.split(".")[:2]), self.platform
+
+    def differences(self, now: Fingerprint) -> list[str]:
+        """Which parts of the environment are others now, in words."""
+        names = ("code", "python", "platform", "seeds", "steps", "actions")
+        lines = [
+            f"{name}: {getattr(self, name)} then, {getattr(now, name)} now"
+            for name in names
+            if getattr(self, name) != getattr(now, name)
+        ]
+        before, after = (dict(each.split("==", 1) for each in f.packages) for f in (self, now))
+        lines += [
+            f"package {name}: {before.get(name, 'none')} then, {after.get(name, 'none')} now"
+            for name in sorted(before.keys() | after.keys())
+            if before.get(name) != after.get(name)
+        ]
+        return lines
+
+
+class Entry(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename={"worlds": "world", "fingerprints": "fingerprint"},
+):
+    """What one ref means: the fields of a pin, its packages, and what it did.
+
+    Attributes:
+        worlds: its packages for each Python and platform that it was locked on.
+        fingerprints: what it did there.
+    """
 
     ref: str
     repo: str
@@ -52,6 +129,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     digest: str
     hub: str | None = None
     commit: str | None = None
+    worlds: tuple[LockedRequirements, ...] = ()
+    fingerprints: tuple[Fingerprint, ...] = ()
 
     def __post_init__(self) -> None:
         parse(self.ref)
@@ -59,13 +138,16 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             raise ValueError(f"the digest of {self.ref!r} is not sha256: and 64 hex digits")
         if self.commit is not None and not _COMMIT.fullmatch(self.commit):
             raise ValueError(f"the commit of {self.ref!r} is not 40 hex digits")
-        if (self.hub is None) != (self.commit is None):
-            raise ValueError(f"{self.ref!r} needs both hub and commit, or neither for a folder")
+        if self.hub is None and parse(self.ref).kind != "local":
+            raise ValueError(f"{self.ref!r} has no hub")
+        if self.hub is not None and self.commit is None:
+            raise ValueError(f"{self.ref!r} has a hub, and no commit")
 
     @classmethod
     def of(cls, pin: Pin) -> Entry:
         """The entry that says what a pin says."""
-        hub = None if pin.dirty else pin.hub
+        # Where a folder lies differs between machines.
+        hub = None if pin.ref.kind == "local" else pin.hub
         return cls(str(pin.ref), pin.repo, pin.repo_type, pin.path, pin.digest, hub, pin.commit)
 
     @property
@@ -74,6 +156,33 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         ref = parse(self.ref)
         hub = self.hub or folder_address(ref.location)
         return Pin(ref, hub, self.repo, self.repo_type, self.commit, self.path, self.digest)
+
+    def with_world(self, world: LockedRequirements | None) -> Entry:
+        """This entry with the packages for one place; those for others stay if they still fit."""
+        if world is None:
+            return msgspec.structs.replace(self, worlds=())
+        kept = [
+            each
+            for each in self.worlds
+            if each.place != world.place and each.requirements == world.requirements
+        ]
+        worlds = tuple(sorted((*kept, world), key=lambda each: each.place))
+        return msgspec.structs.replace(self, worlds=worlds)
+
+    def with_fingerprint(self, found: Fingerprint) -> Entry:
+        """This entry with what it did in one place, beside what it did in others."""
+        kept = [each for each in self.fingerprints if each.place != found.place]
+        prints = tuple(sorted((*kept, found), key=lambda each: each.place))
+        return msgspec.structs.replace(self, fingerprints=prints)
+
+    def replacing(self, old: Entry | None) -> Entry:
+        """This entry with what is still known of the one that it replaces."""
+        if old is None:
+            return self
+        # Packages for other places stay until they are locked anew for one: see `with_world`.
+        same = old.commit == self.commit and old.digest == self.digest
+        prints = old.fingerprints if same else ()
+        return msgspec.structs.replace(self, worlds=old.worlds, fingerprints=prints)
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,9 +229,14 @@ class Lock(msgspec.Struct, frozen=True):
         """What each ref means."""
         return tuple(entry.pin for entry in self.entries)
 
+    def entry(self, ref: Ref) -> Entry | None:
+        """All that is known of a ref, or `None`."""
+        return next((entry for entry in self.entries if entry.ref == str(ref)), None)
+
     def find(self, ref: Ref) -> Pin | None:
         """What a ref means, or `None`."""
-        return next((entry.pin for entry in self.entries if entry.ref == str(ref)), None)
+        entry = self.entry(ref)
+        return entry.pin if entry else None
 
     def with_pins(self, pins: Iterable[Pin]) -> Lock:
         """This lock with more pins; a ref that it has already means the new one then.
@@ -130,7 +244,15 @@ class Lock(msgspec.Struct, frozen=True):
         Raises:
             LockError: a ref has a password in it.
         """
-        new = [Entry.of(pin) for pin in pins]
+        return self.with_entries(Entry.of(pin).replacing(self.entry(pin.ref)) for pin in pins)
+
+    def with_entries(self, entries: Iterable[Entry]) -> Lock:
+        """This lock with more entries, instead of those that it has for the same refs.
+
+        Raises:
+            LockError: a ref has a password in it.
+        """
+        new = tuple(entries)
         for entry in new:
             if _PASSWORD.search(f"{entry.ref} {entry.hub}"):
                 raise LockError(
@@ -159,10 +281,10 @@ class Lock(msgspec.Struct, frozen=True):
         disk.write(path, self.dumps().encode())
 
 
-def _table(entry: Entry) -> dict[str, str]:
-    order = ("ref", "hub", "repo", "repo_type", "commit", "path", "digest")
-    fields = msgspec.structs.asdict(entry)
-    return {name: fields[name] for name in order if fields[name] is not None}
+def _table(entry: Entry) -> dict[str, Any]:
+    first = ("ref", "hub", "repo", "repo_type", "commit", "path", "digest")
+    fields: dict[str, Any] = msgspec.to_builtins(entry, builtin_types=(datetime,))
+    return {name: fields[name] for name in (*first, "world", "fingerprint") if name in fields}
 
 
 def find_lock(start: Path) -> Path | None:

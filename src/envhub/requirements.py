@@ -86,6 +86,11 @@ class LockedRequirements(
     requirements: tuple[str, ...] = ()
 
     @property
+    def place(self) -> tuple[str, str]:
+        """The Python and the platform that they are for."""
+        return self.python, self.platform
+
+    @property
     def text(self) -> str:
         """The packages as a requirements file with hashes."""
         hashed = (
