@@ -43,7 +43,7 @@ import tomli_w
 
 from envhub import disk
 from envhub.errors import LockError
-from envhub.pins import Pin
+from envhub.pins import Pin, is_commit
 from envhub.refs import Ref, parse
 from envhub.requirements import LockedRequirements
 from envhub.tree import folder_address
@@ -54,7 +54,6 @@ VERSION = 1
 _HEADER = "# Written by envhub. Commit it: whoever has this file loads the same files.\n\n"
 _PASSWORD = re.compile(r"https?://[^/@]+@|://[^/@]*:[^/@]*@")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 Digest = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
@@ -136,7 +135,7 @@ class Entry(
         parse(self.ref)
         if not _DIGEST.fullmatch(self.digest):
             raise ValueError(f"the digest of {self.ref!r} is not sha256: and 64 hex digits")
-        if self.commit is not None and not _COMMIT.fullmatch(self.commit):
+        if self.commit is not None and not is_commit(self.commit, self.repo_type):
             raise ValueError(f"the commit of {self.ref!r} is not 40 hex digits")
         if self.hub is None and parse(self.ref).kind != "local":
             raise ValueError(f"{self.ref!r} has no hub")
