@@ -29,7 +29,7 @@ from envhub.errors import (
 from envhub.inspection import diff
 from envhub.lockfile import Lock
 from envhub.testing import ServedHub, repos
-from envhub.trust import Grant, Policy, Rules
+from envhub.trustfile import Grant, Policy, Rules
 
 
 @pytest.fixture

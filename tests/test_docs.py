@@ -17,7 +17,7 @@ from envhub.cli import main
 from envhub.lockfile import Lock
 from envhub.settings import FOREIGN, VARIABLES, Variable
 from envhub.testing import ServedHub
-from envhub.trust import Policy, Rules
+from envhub.trustfile import Policy, Rules
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -130,7 +130,7 @@ def test_policy_example(tmp_path: Path) -> None:
     (tmp_path / "trust.toml").write_text(toml("trust.md"))
     policy = Policy.read(tmp_path / "trust.toml")
     assert policy.grants[0].repo == "lerobot/cartpole-env"
-    keys = ["owners", *(f"rules.{field}" for field in Rules.__struct_fields__), "grants"]
+    keys = [*(f"rules.{field}" for field in Rules.__struct_fields__), "grants"]
     assert (
         re.findall(r"^\| `([\w.]+)` \|", sections("trust.md")["trust.toml"], re.MULTILINE) == keys
     )

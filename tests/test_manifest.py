@@ -51,7 +51,7 @@ def parse(entry: str = "env.py", /, **files: str) -> Manifest:
 def test_none() -> None:
     """A repo that says nothing has the manifest of defaults."""
     assert parse() == parse(env__py="x = 1\n") == Manifest()
-    assert Manifest().permissions.asked == ()
+    assert Manifest().permissions.words == ()
     assert Version("3.8") in Manifest().python
 
 
@@ -244,8 +244,9 @@ def test_parameter() -> None:
 
 def test_permissions_in_words() -> None:
     """What a repo asks for can be told to a person."""
-    asked = Permissions(network=True, writable=("logs",), env=("SUMO_HOME",)).asked
-    assert asked == ("network", "write logs", "read $SUMO_HOME")
+    words = Permissions(network=True, writable=("logs",), env=("SUMO_HOME",)).words
+    assert words == ("network", "write:logs", "env:SUMO_HOME")
+    assert Permissions.of(reversed(words)).words == words
 
 
 @given(st.binary(max_size=60), st.sampled_from(["envhub.toml", "pyproject.toml", "env.py"]))
@@ -267,7 +268,7 @@ def test_documented_example() -> None:
     said = msgspec.to_builtins(manifest)
     assert set(Manifest.__struct_encode_fields__) - set(said) == {"version"}
     assert manifest.suites["balance"].tasks["0"].description == "Balance the pole."
-    assert manifest.permissions.asked[:3] == ("network", "gpu", "display")
+    assert manifest.permissions.words[:3] == ("network", "gpu", "display")
 
 
 def test_documented_keys() -> None:

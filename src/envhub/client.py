@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from envhub.hubs.registry import hub_for
 from envhub.inspection import diff
 from envhub.lockfile import Lock, explain, find_lock
 from envhub.make import AUTO, check_counts, make
+from envhub.manifest import NONE, Permissions, read_permissions
 from envhub.pins import Pin
 from envhub.refs import Ref, parse
 from envhub.resolve import resolve
 from envhub.settings import Settings
 from envhub.store import Store
-from envhub.trust import Allowed, Policy, check_boolean, decide, edit, grant_for, require
+from envhub.trust import SILENCE, Allowed, Consent, consent, decide, grant_for, require
+from envhub.trustfile import FILE, Policy, edit
 
 
 class Client:
@@ -70,13 +72,14 @@ class Client:
 
     @property
     def policy_path(self) -> Path:
-        """Where the policy file is, or would be."""
-        return self.settings.config / "trust.toml"
+        """Where the user's own policy file is, or would be."""
+        return self.settings.config / FILE
 
     @property
     def policy(self) -> Policy:
-        """The policy file, read anew."""
-        return Policy.read(self.policy_path)
+        """What is in force: the user's policy file under that of the machine, read anew."""
+        machine = Policy.read(self.settings.machine / FILE)
+        return Policy.read(self.policy_path).under(machine)
 
     @property
     def lock_path(self) -> Path | None:
@@ -137,35 +140,57 @@ class Client:
             progress=self.settings.progress,
         )
 
-    def allow(self, pin: Pin, *, trust_remote_code: bool = False) -> Allowed:
-        """Pin → Allowed, by the policy file or by this call's consent.
+    def allow(self, pin: Pin, said: Consent = SILENCE, *, asked: Permissions = NONE) -> Allowed:
+        """Pin → Allowed, by the policy or by this call's consent.
+
+        Args:
+            pin: what would run.
+            said: the consent given with this call.
+            asked: the permissions that the repo asks for, as far as they are known.
 
         Raises:
-            UntrustedError: nobody consented.
+            UntrustedError: nobody consented to that.
         """
         last = self.history.last(pin)
         moved = last is not None and last.commit != pin.commit
-        verdict = decide(pin, self.policy, trust_remote_code=trust_remote_code, moved=moved)
-        return require(verdict, pin)
+        return require(decide(pin, self.policy, said, moved=moved, asked=asked), pin)
 
-    def prepare(self, ref: str | Ref, *, trust_remote_code: bool = False) -> tuple[Source, Allowed]:
+    def prepare(
+        self,
+        ref: str | Ref,
+        *,
+        trust_remote_code: bool = False,
+        permissions: Sequence[str] | None = None,
+    ) -> tuple[Source, Allowed]:
         """Ref → the two values that `make` needs; a ref that moved is announced.
 
+        Args:
+            ref: what to prepare.
+            trust_remote_code: consent to run its code, for this call.
+            permissions: exactly what it gets beyond its own files; `None` leaves it to the policy.
+
         Raises:
-            ArgumentTypeError: `trust_remote_code` is no `bool`.
-            UntrustedError: nobody consented; nothing was downloaded.
+            ArgumentError: the consent is none, like `trust_remote_code="False"`.
+            UntrustedError: nobody consented; without consent to run it, nothing was downloaded.
         """
-        check_boolean(trust_remote_code)
+        said = consent(trust_remote_code, permissions)
         pin = self.resolve(ref)
-        allowed = self.allow(pin, trust_remote_code=trust_remote_code)
+        self.allow(pin, said)
         source = self.fetch(pin)
+        allowed = self.allow(pin, said, asked=read_permissions(source.root, pin.path))
         self._announce(source)
         return source, allowed
 
-    def grant(self, ref: str | Ref) -> Pin:
-        """Remember in the policy file that this ref may run, at the commit that it means now."""
+    def grant(self, ref: str | Ref, *, allow: Sequence[str] = (), deny: Sequence[str] = ()) -> Pin:
+        """Remember in the user's policy file that a ref may run, at the commit it means now.
+
+        Args:
+            ref: what may run.
+            allow: permissions that it gets, in words.
+            deny: permissions that it does not get.
+        """
         pin = self.resolve(ref)
-        edit(self.policy_path, lambda policy: policy.with_grant(grant_for(pin)))
+        edit(self.policy_path, lambda policy: policy.with_grant(grant_for(pin, allow, deny)))
         return pin
 
     def make_env(
@@ -175,13 +200,16 @@ class Client:
         use_async_envs: bool = False,
         *,
         trust_remote_code: bool = False,
+        permissions: Sequence[str] | None = None,
         isolation: str = "auto",
         cfg: object | None = None,
         **params: Any,
     ) -> EnvDict:
         """Load a ref's environments; see `envhub.make_env`."""
         check_counts(n_envs, use_async_envs)
-        source, allowed = self.prepare(ref, trust_remote_code=trust_remote_code)
+        source, allowed = self.prepare(
+            ref, trust_remote_code=trust_remote_code, permissions=permissions
+        )
         envs = make(
             source,
             allowed,
@@ -242,6 +270,7 @@ def make_env(
     use_async_envs: bool = False,
     *,
     trust_remote_code: bool = False,
+    permissions: Sequence[str] | None = None,
     isolation: str = "auto",
     cfg: object | None = None,
     token: str | None = None,
@@ -258,6 +287,8 @@ def make_env(
         n_envs: how many copies each vector env steps, ≥ 1.
         use_async_envs: step them in parallel processes.
         trust_remote_code: consent to run the repo's code, for this call.
+        permissions: exactly what it gets beyond its own files, like `["network"]`; what it asks for
+            besides, it does without. `None` leaves that to the policy.
         isolation: `"auto"`, or the name of one level; `"inline"` is the caller's own process.
         cfg: passed on to the repo's `make_env` if it takes a `cfg`.
         token: token for the hub of this ref; sent nowhere else.
@@ -285,6 +316,7 @@ def make_env(
         n_envs,
         use_async_envs,
         trust_remote_code=trust_remote_code,
+        permissions=permissions,
         isolation=isolation,
         cfg=cfg,
         **params,

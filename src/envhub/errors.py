@@ -77,8 +77,7 @@ class EnvHubError(Exception):
         lines = [self.what]
         if self.why:
             lines.append(self.why)
-        if self.hint:
-            lines.append(f"→ {self.hint}")
+        lines += [f"→ {line}" for line in self.hint.splitlines()]
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -35,6 +35,7 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 # The expression of PEP 723's reference implementation.
 _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FLAGS: Final = ("network", "gpu", "display")
 _TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "bool": bool,
     "int": int,
@@ -67,11 +68,42 @@ class Permissions(_Strict, frozen=True):
     env: tuple[str, ...] = ()
 
     @property
-    def asked(self) -> tuple[str, ...]:
-        """What is asked for, in words; empty if nothing is."""
-        flags = [name for name in ("network", "gpu", "display") if getattr(self, name)]
-        folders = [f"write {folder}" for folder in self.writable]
-        return (*flags, *folders, *(f"read ${name}" for name in self.env))
+    def words(self) -> tuple[str, ...]:
+        """One word each, as they are written in grants: `network`, `write:logs`, `env:NAME`."""
+        flags = [name for name in _FLAGS if getattr(self, name)]
+        folders = [f"write:{folder}" for folder in self.writable]
+        return (*flags, *folders, *(f"env:{name}" for name in self.env))
+
+    @staticmethod
+    def of(words: Iterable[str]) -> Permissions:
+        """The permissions that these words name; `words` is the way back.
+
+        Raises:
+            ValueError: a word names no permission.
+        """
+        found = sorted(set(words))
+        for word in found:
+            if problem := _word_problem(word):
+                raise ValueError(f"{word!r} {problem}")
+        return Permissions(
+            **{name: name in found for name in _FLAGS},
+            writable=tuple(w.removeprefix("write:") for w in found if w.startswith("write:")),
+            env=tuple(word.removeprefix("env:") for word in found if word.startswith("env:")),
+        )
+
+
+def _word_problem(word: str) -> str:
+    kind, colon, value = word.partition(":")
+    if kind == "write" and colon:
+        return "" if _is_inside(value) else "names no folder of the repo"
+    if kind == "env" and colon:
+        return "" if _VARIABLE.fullmatch(value) else "names no environment variable"
+    known = ", ".join((*_FLAGS, "write:<folder>", "env:<NAME>"))
+    return "" if word in _FLAGS else f"is none of {known}"
+
+
+NONE: Final = Permissions()
+"""No permissions at all."""
 
 
 class Parameter(_Strict, frozen=True):
@@ -200,12 +232,22 @@ def read_manifest(root: Path, entry: str = "env.py") -> Manifest:
         ManifestError: it says something that envhub does not understand.
         RequirementError: it asks for something that is not a package by name.
     """
+    return parse_manifest(_reader(root), entry)
 
-    def read(path: str) -> bytes | None:
-        file = root / path
-        return file.read_bytes() if file.is_file() else None
 
-    return parse_manifest(read, entry)
+def read_permissions(root: Path, entry: str = "env.py") -> Permissions:
+    """Read only what the repo in a folder asks for; what it requires does not matter here.
+
+    Args:
+        root: the folder.
+        entry: the path of the entry file in it.
+
+    Raises:
+        ManifestError: it asks for something that envhub does not understand.
+    """
+    name, table = _found(_reader(root), entry)
+    known = {"permissions": _table(name, table, "permissions")}
+    return _checked(name, known).permissions
 
 
 def parse_manifest(read: Read, entry: str = "env.py") -> Manifest:
@@ -215,8 +257,7 @@ def parse_manifest(read: Read, entry: str = "env.py") -> Manifest:
         ManifestError: it says something that envhub does not understand.
         RequirementError: it asks for something that is not a package by name.
     """
-    sources = (source(read, entry) for source in (_from_toml, _from_pyproject, _from_script))
-    name, table = next((found for found in sources if found), (REQUIREMENTS, {}))
+    name, table = _found(read, entry)
     if "requirements" not in table and (data := read(REQUIREMENTS)) is not None:
         table["requirements"] = parse_lines(REQUIREMENTS, data)
     return _checked(name, table)
@@ -224,6 +265,19 @@ def parse_manifest(read: Read, entry: str = "env.py") -> Manifest:
 
 Found = tuple[str, dict[str, Any]]
 """Where a manifest was found, in words, and what it says."""
+
+
+def _reader(root: Path) -> Read:
+    def read(path: str) -> bytes | None:
+        file = root / path
+        return file.read_bytes() if file.is_file() else None
+
+    return read
+
+
+def _found(read: Read, entry: str) -> Found:
+    sources = (source(read, entry) for source in (_from_toml, _from_pyproject, _from_script))
+    return next((found for found in sources if found), (REQUIREMENTS, {}))
 
 
 def _from_toml(read: Read, _entry: str) -> Found | None:

@@ -1,108 +1,35 @@
-"""May this pin run? The user's consent, per call or in the policy file `trust.toml`.
-
-```toml
-version = 1
-owners = ["https://huggingface.co/lerobot"]   # every repo of theirs, at every commit
-
-[rules]
-boolean = true            # false: trust_remote_code=True is not enough, a grant is needed
-full_commit_only = false  # true: refs must name a full commit
-moved = "warn"            # "refuse": a ref that moved since it last ran needs a new grant
-
-[[grants]]
-hub = "https://huggingface.co"
-repo = "lerobot/cartpole-env"
-commit = "5ad6c2b3f5b7c9e1d1f0a8b7c6d5e4f3a2b1c0d9"
-```
-"""
+"""May this pin run, and with which permissions? The user's consent, per call or in the policy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
-import tomli_w
-from filelock import FileLock
-
-from envhub import disk
-from envhub.errors import ArgumentTypeError, PolicyError, UntrustedError
+from envhub.errors import ArgumentError, ArgumentTypeError, UntrustedError
+from envhub.manifest import NONE, Permissions
 from envhub.pins import Pin
+from envhub.trustfile import ANY, Grant, Policy, Rules
 
-ANY_CONTENT: Final = "any"
-"""The commit of a grant for a folder: its files may change, and stay granted."""
+_SEAL = object()
 
 
-class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Consent to run one repo at one commit.
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What the user says with one call.
 
     Attributes:
-        hub: address of the hub, git URL, or `file://` and a folder.
-        repo: `owner/name`, or the last part of the URL or folder.
-        commit: the full commit; `"any"` for a folder.
+        boolean: `trust_remote_code`.
+        permissions: exactly what the repo gets beyond its own files, in words; what it asks for
+            besides, it does without. `None` leaves that to the policy.
     """
 
-    hub: str
-    repo: str
-    commit: str
+    boolean: bool = False
+    permissions: tuple[str, ...] | None = None
 
 
-class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What consent must look like, see the module's docstring."""
-
-    boolean: bool = True
-    full_commit_only: bool = False
-    moved: Literal["warn", "refuse"] = "warn"
-
-
-class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The contents of `trust.toml`."""
-
-    version: Literal[1] = 1
-    owners: tuple[str, ...] = ()
-    rules: Rules = Rules()
-    grants: tuple[Grant, ...] = ()
-
-    @staticmethod
-    def read(path: Path) -> Policy:
-        """Read a policy file; a missing one is an empty policy.
-
-        Raises:
-            PolicyError: the file is not TOML, or says something unknown; the message has the path
-                of the key.
-        """
-        try:
-            return msgspec.toml.decode(path.read_bytes(), type=Policy)
-        except FileNotFoundError:
-            return Policy()
-        except msgspec.DecodeError as error:
-            raise PolicyError(
-                f"{path} is not a policy that envhub understands",
-                why=str(error),
-                hint="docs/trust.md shows every key; nothing was run",
-            ) from error
-
-    def write(self, path: Path) -> None:
-        """Write the policy file as a whole, aside and then in place."""
-        disk.write(path, tomli_w.dumps(msgspec.to_builtins(self)).encode())
-
-    def with_grant(self, grant: Grant) -> Policy:
-        """This policy and one grant more, sorted, so that the file's diffs stay small."""
-        order = sorted({*self.grants, grant}, key=lambda each: (each.hub, each.repo, each.commit))
-        return msgspec.structs.replace(self, grants=tuple(order))
-
-    def without(self, hub: str, repo: str, commit: str | None = None) -> Policy:
-        """This policy without the grants of a repo, or without that of one commit."""
-        gone = {
-            grant
-            for grant in self.grants
-            if (grant.hub, grant.repo) == (hub, repo) and commit in {None, grant.commit}
-        }
-        return msgspec.structs.replace(
-            self, grants=tuple(grant for grant in self.grants if grant not in gone)
-        )
+SILENCE: Final = Consent()
+"""What a call says that says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +40,19 @@ class Refused:
     hint: str
 
 
-_SEAL = object()
-
-
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """Proof that somebody consented to run this pin; only `decide` makes one.
 
     Attributes:
         pin: what may run.
-        by: who said so: `grant`, `owner` or `argument`.
+        by: who said so: `grant` or `argument`.
+        permissions: what it may do beyond computing, and nothing else.
     """
 
     pin: Pin
     by: str
+    permissions: Permissions = NONE
     seal: object = None
 
     def __post_init__(self) -> None:
@@ -134,59 +60,135 @@ class Allowed:
             raise TypeError("only envhub.trust.decide makes an Allowed")
 
 
-def check_boolean(trust_remote_code: object) -> bool:
-    """`trust_remote_code` if it is a real `bool`.
+def consent(trust_remote_code: object, permissions: object = None) -> Consent:
+    """The consent of a call, if its arguments can be meant.
+
+    Args:
+        trust_remote_code: a real `bool`.
+        permissions: words, or `None`.
 
     Raises:
-        ArgumentTypeError: it is anything else, like the string `"False"`, which is true.
+        ArgumentTypeError: one is anything else, like the string `"False"`, which is true.
+        ArgumentError: a word names no permission.
     """
-    if isinstance(trust_remote_code, bool):
-        return trust_remote_code
-    raise ArgumentTypeError(
-        f"trust_remote_code must be True or False, got {trust_remote_code!r}",
-        why=f"a {type(trust_remote_code).__name__} is not consent",
-        hint="trust_remote_code=True",
-    )
+    if not isinstance(trust_remote_code, bool):
+        raise ArgumentTypeError(
+            f"trust_remote_code must be True or False, got {trust_remote_code!r}",
+            why=f"a {type(trust_remote_code).__name__} is not consent",
+            hint="trust_remote_code=True",
+        )
+    if permissions is None:
+        return Consent(trust_remote_code)
+    listed = permissions if isinstance(permissions, Collection) else ()
+    if listed is not permissions or isinstance(listed, str) or not all(map(_is_text, listed)):
+        raise ArgumentTypeError(
+            f"permissions must be a list of words, got {permissions!r}",
+            hint='permissions=["network"]',
+        )
+    try:
+        return Consent(trust_remote_code, Permissions.of(listed).words)
+    except ValueError as error:
+        hint = 'permissions=["network"]'
+        raise ArgumentError(f"permissions={permissions!r}: {error}", hint=hint) from error
+
+
+def _is_text(word: object) -> bool:
+    return isinstance(word, str)
 
 
 def decide(
-    pin: Pin, policy: Policy, *, trust_remote_code: bool, moved: bool = False
+    pin: Pin,
+    policy: Policy,
+    said: Consent = SILENCE,
+    *,
+    moved: bool = False,
+    asked: Permissions = NONE,
 ) -> Allowed | Refused:
-    """Whether `pin` may run, asked before anything of it is downloaded, installed or run.
+    """Whether `pin` may run, and what it may do then.
+
+    Asked before anything of it is downloaded, installed or run, and once more when its files are
+    there and say which permissions it asks for.
 
     Args:
         pin: what would run.
-        policy: the user's policy file.
-        trust_remote_code: the consent given with this call.
+        policy: what is in force.
+        said: the consent given with this call.
         moved: whether the ref last ran at another commit.
+        asked: the permissions that the repo asks for, as far as they are known.
     """
-    rules = policy.rules
-    if rules.full_commit_only and not (pin.ref.is_pinned or pin.dirty):
-        return Refused(
-            f"your policy wants refs with a full commit, and {str(pin.ref)!r} can move",
-            _call(pin),
-        )
-    if grant_for(pin) in policy.grants:
-        return Allowed(pin, "grant", _SEAL)
-    if moved and rules.moved == "refuse":
+    if refused := _out_of_question(pin, policy.rules):
+        return refused
+    grants = policy.grants_for(pin)
+    exact = pin.dirty or any(grant.commit == pin.commit for grant in grants)
+    if moved and policy.rules.moved == "refuse" and not (grants and exact):
         return Refused(
             "the ref moved since it last ran, and your policy wants a new grant", _add(pin)
         )
-    if f"{pin.hub}/{pin.repo.partition('/')[0]}" in policy.owners:
-        return Allowed(pin, "owner", _SEAL)
-    if trust_remote_code and rules.boolean:
-        return Allowed(pin, "argument", _SEAL)
-    if trust_remote_code:
+    if not grants and not (said.boolean and policy.rules.boolean):
+        return _unwanted(pin, said)
+    by = "grant" if grants else "argument"
+    denied = {word for grant in grants for word in grant.deny}.union(policy.rules.deny)
+    granted = {word for grant in grants for word in grant.allow}
+    return _permitted(Allowed(pin, by, seal=_SEAL), policy.rules, said, (granted, denied), asked)
+
+
+def _out_of_question(pin: Pin, rules: Rules) -> Refused | None:
+    """Why no consent would help, or `None`."""
+    if not rules.may_run(pin):
+        return Refused(
+            f"the policy of this machine or yours lets only {', '.join(rules.only)} run",
+            "envhub trust list   # shows which file says so",
+        )
+    if rules.full_commit_only and not (pin.ref.is_pinned or pin.dirty):
+        return Refused(
+            f"your policy wants refs with a full commit, and {str(pin.ref)!r} can move",
+            call(pin),
+        )
+    return None
+
+
+def _unwanted(pin: Pin, said: Consent) -> Refused:
+    if said.boolean:
         return Refused("your policy does not take trust_remote_code=True for consent", _add(pin))
     return Refused(
-        "it runs code that somebody else wrote, with your rights, and nobody consented to that; "
+        "it runs code that somebody else wrote, and nobody consented to that; "
         "nothing of it was downloaded, installed or run",
-        f"read it, then: {_call(pin)}  (or, to remember it: {_add(pin)})",
+        f"envhub inspect {pin.pinned_ref}   # read it, then\n"
+        f"{call(pin, said.permissions)}  (or, to remember it: {_add(pin, said.permissions)})",
     )
 
 
-def require(verdict: Allowed | Refused, pin: Pin) -> Allowed:
+def _permitted(
+    allowed: Allowed,
+    rules: Rules,
+    said: Consent,
+    policy: tuple[set[str], set[str]],
+    asked: Permissions,
+) -> Allowed | Refused:
+    """What may run, with its permissions; or why one of them cannot be had."""
+    granted, denied = policy
+    pin = allowed.pin
+    wanted = set(asked.words) - denied if said.permissions is None else set(said.permissions)
+    if named := sorted(wanted & denied):
+        return Refused(f"your policy denies {_listed(named)}", "envhub trust list")
+    missing = sorted(wanted - granted)
+    if missing and (said.permissions is None or not rules.boolean):
+        return Refused(
+            f"it asks for {_listed(missing)}, and nobody granted that; nothing of it was run",
+            f"{call(pin, asked.words)}  (or, to remember it: {_add(pin, missing)})\n"
+            f"{call(pin, sorted(granted - denied))}   # without it",
+        )
+    final = granted - denied if said.permissions is None else wanted
+    return Allowed(pin, allowed.by, Permissions.of(final), _SEAL)
+
+
+def require(verdict: Allowed | Refused, pin: Pin, seen: str = "") -> Allowed:
     """The proof, or the refusal as an error.
+
+    Args:
+        verdict: what `decide` said.
+        pin: what would run.
+        seen: what is known of it without running it.
 
     Raises:
         UntrustedError: nobody consented.
@@ -195,34 +197,28 @@ def require(verdict: Allowed | Refused, pin: Pin) -> Allowed:
         return verdict
     raise UntrustedError(
         f"Refusing to execute remote code from {pin.pinned_ref!r} ({pin.hub})",
-        why=verdict.reason,
+        why="\n".join(filter(None, (verdict.reason, seen))),
         hint=verdict.hint,
     )
 
 
-def grant_for(pin: Pin) -> Grant:
+def grant_for(pin: Pin, allow: Sequence[str] = (), deny: Sequence[str] = ()) -> Grant:
     """The grant that would allow exactly this pin."""
-    return Grant(pin.hub, pin.repo, pin.commit or ANY_CONTENT)
+    return Grant(pin.hub, pin.repo, pin.commit or ANY, tuple(allow), tuple(deny))
 
 
-def _call(pin: Pin) -> str:
-    return f'envhub.make_env("{pin.pinned_ref}", trust_remote_code=True)'
+def call(pin: Pin, permissions: Sequence[str] | None = None) -> str:
+    """The line of Python that consents to run exactly this pin."""
+    words = ", ".join(f'"{word}"' for word in permissions or ())
+    more = f", permissions=[{words}]" if permissions is not None else ""
+    return f'envhub.make_env("{pin.pinned_ref}", trust_remote_code=True{more})'
 
 
-def _add(pin: Pin) -> str:
-    return f"envhub trust add {pin.pinned_ref}"
+def _add(pin: Pin, permissions: Sequence[str] | None = None) -> str:
+    return f"envhub trust add {pin.pinned_ref}" + (
+        f" --allow {','.join(permissions)}" if permissions else ""
+    )
 
 
-def edit(path: Path, change: Callable[[Policy], Policy]) -> Policy:
-    """Read the policy file, change it and write it back, one process at a time.
-
-    Args:
-        path: the policy file.
-        change: from the policy that the file holds to the one that it shall hold.
-    """
-    with disk.guarded(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
-            policy = change(Policy.read(path))
-            policy.write(path)
-    return policy
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -31,7 +31,7 @@ def test_demo(cli: Cli, tmp_path: Path) -> None:
     for name in GALLERY:
         assert name in done.stderr
     assert "error[untrusted]: Refusing to execute remote code" in done.stderr
-    assert "→ read it, then: envhub run git+file:///" in done.stderr
+    assert "→ envhub run git+file:///" in done.stderr
     assert "mean" in done.stdout
     assert f"Watch {tmp_path}/demo/pusht.mp4" in done.stdout
     with av.open(str(tmp_path / "demo" / "pusht.mp4")) as video:

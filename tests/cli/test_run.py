@@ -149,8 +149,9 @@ def test_refusal_has_the_users_own_command(cli: Cli, cartpole: str) -> None:
     assert done.stderr.splitlines()[0].startswith("error[argument-invalid]")
     done = cli("run", "lerobot/cartpole-env", "--n-envs", 2, "--param", "a=b c")
     assert done.exit_code == 1
-    assert done.stderr.splitlines()[-3:] == [
-        f"  → read it, then: envhub run {pinned} --n-envs 2 --param 'a=b c' --trust-remote-code",
+    assert done.stderr.splitlines()[-4:] == [
+        f"  → envhub inspect {pinned}   # read it, then",
+        f"  → envhub run {pinned} --n-envs 2 --param 'a=b c' --trust-remote-code",
         f"  → or, to remember it: envhub trust add {pinned}",
         "  see docs/errors.md#untrusted",
     ]

@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from click.testing import Result
 
 from envhub.testing import ServedHub, repos
-from envhub.trust import Grant, Policy, Rules
+from envhub.trustfile import Grant, Policy, Rules
 
 Cli = Callable[..., Result]
 
@@ -33,14 +34,13 @@ def test_add(cli: Cli, hub: ServedHub, cartpole: str, envhub_isolated: Path) -> 
 
 
 def test_list(cli: Cli, cartpole: str, counter: Path, envhub_isolated: Path) -> None:
-    """All grants, owners and rules are shown, and the file that they are in."""
+    """All grants and rules are shown, and the file that they are in."""
     assert "no repo may run unasked" in cli("trust", "list").stdout
     for ref in ("lerobot/cartpole-env", counter):
         assert cli("trust", "add", ref).exit_code == 0
     path = envhub_isolated / "config" / "envhub" / "trust.toml"
-    Policy(owners=("http://hub/you",), grants=policy(envhub_isolated).grants).write(path)
     text = cli("trust", "list").stdout
-    for part in (cartpole, "counter", "any", "http://hub/you", "full_commit_only", str(path)):
+    for part in (cartpole, "counter", "any", "full_commit_only", str(path)):
         assert part in text
     data = json.loads(cli("trust", "list", "--json").stdout)
     assert {grant["repo"] for grant in data["grants"]} == {"lerobot/cartpole-env", "counter"}
@@ -81,9 +81,12 @@ def test_remove_what_is_not_there(cli: Cli, cartpole: str) -> None:
 
 
 def test_rules_are_kept(cli: Cli, counter: Path, envhub_isolated: Path) -> None:
-    """Adding and removing leave owners and rules as they are."""
+    """Adding and removing leave other grants and rules as they are."""
     path = envhub_isolated / "config" / "envhub" / "trust.toml"
-    before = Policy(owners=("http://hub/you",), rules=Rules(boolean=False))
+    before = Policy(
+        grants=(Grant("http://hub", "you/*", "any"),),
+        rules=Rules(boolean=False, only=("file:///*",)),
+    )
     before.write(path)
     assert cli("run", counter, "--trust-remote-code").exit_code == 1
     assert cli("trust", "add", counter).exit_code == 0
@@ -101,3 +104,61 @@ def test_broken_policy(cli: Cli, counter: Path, envhub_isolated: Path) -> None:
         done = cli(*words)
         assert (done.exit_code, "error[policy-invalid]" in done.stderr) == (1, True)
     assert path.read_text() == "version = 1\nowner = []\n"
+
+
+def test_add_with_permissions(cli: Cli, tmp_path: Path, envhub_isolated: Path) -> None:
+    """A repo that asks for more than its files is refused until it gets it, or is denied it."""
+    asks = {**repos.COUNTER, "envhub.toml": "[permissions]\nnetwork = true\n"}
+    folder = repos.write(asks, tmp_path / "asks")
+    assert cli("trust", "add", folder).exit_code == 0
+    done = cli("run", folder, "--episodes", 1)
+    assert (done.exit_code, "it asks for network" in done.stderr) == (1, True)
+    hint = f"→ envhub run {folder} --episodes 1 --trust-remote-code --allow network"
+    assert hint in done.stderr
+    assert f"→ or, to remember it: envhub trust add {folder} --allow network" in done.stderr
+    assert f"{folder} --episodes 1 --trust-remote-code --allow none   # without it" in done.stderr
+    for words in (("--allow", "network"), ("--allow", "none")):
+        done = cli("run", folder, "--trust-remote-code", *words, "--episodes", 1)
+        assert done.exit_code == 0
+    for words in (("--allow", "network"), ("--deny", "network")):
+        assert "network" in cli("trust", "add", folder, *words).stdout
+        assert cli("run", folder, "--episodes", 1).exit_code == 0
+    [grant] = policy(envhub_isolated).grants
+    assert (grant.allow, grant.deny) == ((), ("network",))
+    assert cli("trust", "add", folder, "--allow", "netwrok").exit_code == 1
+
+
+def test_refused_again_with_other_permissions(cli: Cli, tmp_path: Path) -> None:
+    """The hint repeats the user's command with the permissions that it needs, and no others."""
+    asks = {**repos.COUNTER, "envhub.toml": "[permissions]\nnetwork = true\n"}
+    folder = repos.write(asks, tmp_path / "asks")
+    done = cli("run", folder, "--allow", "gpu", "--allow=gpu")
+    assert f"→ envhub run {folder} --trust-remote-code --allow gpu\n" in done.stderr
+
+
+def test_owner(cli: Cli, hub: ServedHub, cartpole: str, envhub_isolated: Path) -> None:
+    """Every repo of an owner runs unasked, until that is taken back."""
+    assert cli("trust", "owner", "lerobot", "--deny", "network").exit_code == 0
+    expected = Grant(hub.url, "lerobot/*", "any", deny=("network",))
+    assert policy(envhub_isolated).grants == (expected,)
+    assert cli("run", "lerobot/cartpole-env", "--episodes", 1).exit_code == 0
+    assert cli("trust", "remove", "lerobot/cartpole-env").exit_code == 1
+    assert cli("trust", "remove", "lerobot", "-q").stdout == "lerobot/*@any\n"
+    assert cli("run", "lerobot/cartpole-env").exit_code == 1
+
+
+def test_the_machines_policy(
+    cli: Cli, counter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the machine's file says holds over the user's, and the user sees where it says so."""
+    machine = tmp_path / "etc"
+    monkeypatch.setattr("envhub.settings.MACHINE", machine)
+    assert cli("trust", "add", counter).exit_code == 0
+    Policy(rules=Rules(users=False)).write(machine / "trust.toml")
+    assert cli("run", counter, "--episodes", 1).exit_code == 1
+    assert "this machine takes no grants" in cli("trust", "add", counter).stdout
+    assert str(machine / "trust.toml") in cli("trust", "list").stdout
+    Policy(rules=Rules(only=("https://huggingface.co/*",))).write(machine / "trust.toml")
+    done = cli("run", counter, "--trust-remote-code")
+    assert (done.exit_code, "huggingface.co" in done.stderr) == (1, True)
+    assert cli("run", counter, "--trust-remote-code").exit_code == 1

@@ -31,6 +31,7 @@ from envhub.errors import CorruptSourceError, OfflineError, UntrustedError
 from envhub.fetch import fetch
 from envhub.hubs.base import Commit
 from envhub.pins import File, Pin
+from envhub.trust import Consent
 
 CARD, REQUIREMENTS = "README.md", "requirements.txt"
 MOST_FILES = 20
@@ -130,7 +131,7 @@ def _tasks(
 ) -> tuple[list[dict[str, Any]] | None, str]:
     """Every task and its spaces, or `None` and the way to them if nobody consented."""
     try:
-        user.allow(pin, trust_remote_code=trust_remote_code)
+        user.allow(pin, Consent(trust_remote_code))
     except UntrustedError:
         return None, "say --trust-remote-code, since they are known only by running its code"
     with (

@@ -33,6 +33,21 @@ trust_option = click.option(
     is_flag=True,
     help="Consent to run the repo's code, this once.",
 )
+
+
+def _words(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Any:
+    if text is None:
+        return None
+    return () if text == "none" else tuple(filter(None, text.split(",")))
+
+
+allow_option = click.option(
+    "--allow",
+    "permissions",
+    metavar="WORDS",
+    callback=_words,
+    help="Exactly what it gets beyond its own files: network,gpu,…; or none.",
+)
 offline_option = click.option(
     "--offline", is_flag=True, help="Open no socket; the cache must have it all."
 )

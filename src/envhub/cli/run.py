@@ -17,6 +17,7 @@ import click
 from envhub.cli.blame import blaming, env_failed
 from envhub.cli.consent import asked_for
 from envhub.cli.options import (
+    allow_option,
     client,
     examples,
     offline_option,
@@ -62,6 +63,7 @@ class Run:
     policy: str = "random"
     isolation: str = AUTO
     trust_remote_code: bool = False
+    permissions: tuple[str, ...] | None = None
     offline: bool = False
     locked: bool = False
     video: Path | None = None
@@ -86,6 +88,7 @@ class Run:
 )
 @ref_argument
 @trust_option
+@allow_option
 @click.option(
     "--episodes", type=int, default=Run.episodes, show_default=True, help="Episodes per task."
 )
@@ -191,6 +194,7 @@ def make(user: Client, wish: Run) -> EnvDict:
         wish.n_envs,
         wish.use_async_envs,
         trust_remote_code=wish.trust_remote_code,
+        permissions=wish.permissions,
         isolation=wish.isolation,
         **wish.param,
     )

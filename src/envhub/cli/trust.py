@@ -1,7 +1,9 @@
-"""`envhub trust`: which repos may run, in the policy file."""
+"""`envhub trust`: which repos may run, with which permissions, and what did run."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -13,14 +15,34 @@ from envhub.cli.output import Output
 from envhub.client import Client
 from envhub.errors import NotFoundError
 from envhub.refs import parse
-from envhub.trust import Grant, grant_for
+from envhub.trust import consent
+from envhub.trustfile import FILE, Grant, Policy, edit
+
+_OWNER = re.compile(r"\w[\w.-]*")
+
+
+def _words(_ctx: click.Context, _param: click.Parameter, text: str) -> tuple[str, ...]:
+    words = tuple(filter(None, text.split(",")))
+    consent(False, words)
+    return words
+
+
+def _permission_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for name, what in (("--deny", "Permissions it never gets"), ("--allow", "Permissions it gets")):
+        option = click.option(
+            name, default="", metavar="WORDS", callback=_words, help=f"{what}: network,gpu,…"
+        )
+        function = option(function)
+    return function
 
 
 @click.group(
     epilog=examples(
         "envhub trust add ./examples/cartpole",
+        "envhub trust add you/env@v1.0 --allow network,gpu",
         "envhub trust list",
         "envhub trust remove ./examples/cartpole",
+        "envhub trust log",
     )
 )
 def trust() -> None:
@@ -28,24 +50,55 @@ def trust() -> None:
 
 
 @trust.command(
-    epilog=examples("envhub trust add ./examples/cartpole", "envhub trust add you/env@v1.0")
+    epilog=examples(
+        "envhub trust add ./examples/cartpole",
+        "envhub trust add you/env@v1.0 --allow network,env:WANDB_MODE",
+        "envhub trust add you/env@v1.0 --deny network",
+    )
 )
 @ref_argument
+@_permission_options
 @output_options
 @click.pass_obj
-def add(out: Output, /, ref: str) -> None:
-    """Allow a repo to run at the commit that REF means now; read it first."""
+def add(out: Output, /, ref: str, *, allow: tuple[str, ...], deny: tuple[str, ...]) -> None:
+    """Allow a repo to run at the commit that REF means now; read it first.
+
+    Words for permissions: network, gpu, display, write:<folder of the repo>, env:<VARIABLE>.
+    """
     user = client(out)
-    grant = grant_for(user.resolve(ref))
-    user.policy.with_grant(grant).write(user.policy_path)
+    pin = user.grant(ref, allow=allow, deny=deny)
+    [grant] = [each for each in Policy.read(user.policy_path).grants if each.is_exactly(pin)]
+    _emit_grant(out, user, grant, ref)
+
+
+@trust.command(
+    epilog=examples("envhub trust owner lerobot", "envhub trust owner you --allow network")
+)
+@click.argument("name", metavar="NAME")
+@_permission_options
+@output_options
+@click.pass_obj
+def owner(out: Output, /, name: str, *, allow: tuple[str, ...], deny: tuple[str, ...]) -> None:
+    """Allow every repo of an owner of the default hub to run, at every commit."""
+    user = client(out)
+    ref = parse(f"{name}/any")
+    grant = Grant(user.hub(ref).address, f"{name}/*", "any", allow, deny)
+    edit(user.policy_path, lambda policy: policy.with_grant(grant))
+    _emit_grant(out, user, grant, name)
+
+
+def _emit_grant(out: Output, user: Client, grant: Grant, ref: str) -> None:
+    machine = Policy.read(user.settings.machine / FILE).rules
     out.emit(
         {"policy": str(user.policy_path), "added": _data(grant)},
         Facts(
-            "may run from now on",
+            "may run from now on" if machine.users else "noted, but this machine takes no grants",
             [
                 ("repo", grant.repo),
                 ("hub", grant.hub),
                 ("commit", grant.commit),
+                ("may use", ", ".join(grant.allow)),
+                ("never", ", ".join(sorted({*grant.deny, *machine.deny}))),
                 ("written to", user.policy_path),
                 ("take it back", f"envhub trust remove {ref}"),
             ],
@@ -58,17 +111,21 @@ def add(out: Output, /, ref: str) -> None:
 @output_options
 @click.pass_obj
 def list_(out: Output, /) -> None:
-    """Show what may run, and under which rules."""
+    """Show what may run, with what, and under which rules."""
     user = client(out)
     policy = user.policy
-    rows = [(grant.repo, grant.commit, grant.hub) for grant in policy.grants]
-    rules = [(name, str(value).lower()) for name, value in _data(policy.rules).items()]
-    parts = [Table(("repo", "commit", "hub"), rows)] if rows else ["no repo may run unasked"]
+    machine = user.settings.machine / FILE
+    rows = [
+        (grant.repo, grant.commit, ", ".join(grant.allow), ", ".join(grant.deny), grant.hub)
+        for grant in policy.grants
+    ]
+    rules = [(name, _text(value)) for name, value in _data(policy.rules).items()]
+    table = Table(("repo", "commit", "may use", "never", "hub"), rows)
     out.emit(
-        {"policy": str(user.policy_path), **_data(policy)},
-        *parts,
-        Facts("", [*(("owner", owner) for owner in policy.owners), *rules]),
-        Facts("", [("file", user.policy_path)]),
+        {"policy": str(user.policy_path), "machine": str(machine), **_data(policy)},
+        table if rows else "no repo may run unasked",
+        Facts("", rules),
+        Facts("", [("file", user.policy_path), ("this machine", machine.is_file() and machine)]),
         brief=[f"{grant.repo}@{grant.commit}" for grant in policy.grants],
     )
 
@@ -78,17 +135,14 @@ def list_(out: Output, /) -> None:
 @output_options
 @click.pass_obj
 def remove(out: Output, /, ref: str) -> None:
-    """Take back what was allowed: for one commit if REF has it, else for the repo."""
+    """Take back what was allowed: for one commit if REF has it, else for the repo or owner."""
     user = client(out)
-    policy = user.policy
-    gone = [grant for grant in policy.grants if _means(user, ref, grant)]
+    gone = [grant for grant in Policy.read(user.policy_path).grants if _means(user, ref, grant)]
     if not gone:
         raise NotFoundError(
             f"nothing of {ref!r} is allowed by {user.policy_path}", hint="envhub trust list"
         )
-    for grant in gone:
-        policy = policy.without(grant.hub, grant.repo, grant.commit)
-    policy.write(user.policy_path)
+    edit(user.policy_path, lambda policy: policy.without(*gone))
     out.emit(
         {"policy": str(user.policy_path), "removed": [_data(grant) for grant in gone]},
         *(f"no longer allowed: {grant.repo} at {grant.commit}" for grant in gone),
@@ -98,10 +152,16 @@ def remove(out: Output, /, ref: str) -> None:
 
 def _means(user: Client, text: str, grant: Grant) -> bool:
     """Whether a ref names the repo of a grant, and its commit if it names one."""
-    ref = parse(text)
-    if user.hub(ref).address != grant.hub or (ref.kind == "hub" and ref.location != grant.repo):
+    is_owner = _OWNER.fullmatch(text)
+    ref = parse(f"{text}/any" if is_owner else text)
+    repo = f"{text}/*" if is_owner else ref.location
+    if user.hub(ref).address != grant.hub or (ref.kind == "hub" and repo != grant.repo):
         return False
     return not ref.is_pinned or ref.revision == grant.commit
+
+
+def _text(value: object) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value).lower()
 
 
 def _data(value: msgspec.Struct) -> dict[str, Any]:
