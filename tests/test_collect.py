@@ -19,7 +19,7 @@ import pytest
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 from envhub.testing.repos import write
-from envhub.worker import collect, contain, repos
+from envhub.worker import collect, contain, lazy, repos
 from envhub.worker.faults import Fault
 
 ENV = "CartPole-v1"
@@ -90,13 +90,13 @@ def test_built_at_first_use(collector: collect.Collector, make: Callable[..., An
     assert (fn.calls, env.num_envs, env.closed, env.spec) == (0, 3, False, None)
     assert env.unwrapped is env
     assert repr(env) == "SyncVectorEnv(num_envs=3, not built yet)"
-    waiting = collect.recipe(env)
+    waiting = lazy.recipe(env)
     assert waiting is not None
     assert (waiting.kind, len(waiting.env_fns)) == (SyncVectorEnv, 3)
     observation, _ = env.reset(seed=3)
     assert fn.calls == 3
     assert type(env) is SyncVectorEnv
-    assert collect.recipe(env) is None
+    assert lazy.recipe(env) is None
     assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     real = SyncVectorEnv([fn] * 3)
     assert np.array_equal(observation, real.reset(seed=3)[0])
@@ -132,7 +132,7 @@ def test_names_bound_meanwhile_go_on_working(collector: collect.Collector) -> No
     assert isinstance(bound([Counting()]), bound)
     assert (bound.__name__, bound.__module__) == ("SyncVectorEnv", SyncVectorEnv.__module__)
     with collector.collecting():
-        assert collect.recipe(bound([Counting()])) is not None
+        assert lazy.recipe(bound([Counting()])) is not None
 
 
 def test_subclasses_are_real(collector: collect.Collector) -> None:
@@ -174,11 +174,11 @@ def test_make_vec(collector: collect.Collector, mode: str) -> None:
     """What `gymnasium.make_vec` makes is collected too, with its spec."""
     with collector.collecting():
         env = gym.make_vec(ENV, 2, mode, vector_kwargs={"autoreset_mode": AutoresetMode.DISABLED})
-    assert collect.recipe(env) is not None
+    assert lazy.recipe(env) is not None
     assert env.spec is not None
     assert env.spec.id == ENV
     assert env.metadata["autoreset_mode"] is AutoresetMode.DISABLED
-    assert collect.recipe(env) is None
+    assert lazy.recipe(env) is None
     assert repr(env) == f"{type(env).__name__}({ENV}, num_envs=2)"
     env.close()
 
@@ -215,7 +215,7 @@ def test_failed_build_can_be_tried_again(collector: collect.Collector) -> None:
     env.name = "kept"  # type: ignore[attr-defined]  # as some do
     with pytest.raises(ZeroDivisionError, match="first"):
         env.reset()
-    assert collect.recipe(env) is not None
+    assert lazy.recipe(env) is not None
     env.reset()
     assert env.name == "kept"  # type: ignore[attr-defined]  # see above
 

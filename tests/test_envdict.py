@@ -123,7 +123,7 @@ def test_repr() -> None:
     deferred = wrap.Deferred(lambda: vector, 3)
     envs = EnvDict({"s": {0: vector, "b": deferred, 2: Fake()}}, pin=PIN)
     assert repr(envs).splitlines() == [
-        "EnvDict(u/r@555555555555:env.py)",
+        "EnvDict(u/r@555555555555:env.py, inline)",
         "  envs['s'][0]  SyncVectorEnv n=2  "
         "{pixels: Box(96, 96, 3) uint8, state: Box(2,) float64} → Discrete(2)",
         "  envs['s']['b']  Deferred n=3, built at first use",

@@ -250,12 +250,12 @@ def test_again_stays_in_its_process() -> None:
     """The env of the first call is used once, where it was made, or closed."""
     closed: list[int] = []
     first = type("Env", (), {"close": lambda self: closed.append(1)})()
-    again = wrap.Again(lambda: "new", first)
+    again = wrap.Again(lambda: "new", [first])
     assert [again(), again()] == [first, "new"]
     again.discard()
     assert closed == []
-    wrap.Again(lambda: "new", first).discard()
+    wrap.Again(lambda: "new", [first]).discard()
     assert closed == [1]
-    elsewhere = wrap.Again(lambda: "new", first)
+    elsewhere = wrap.Again(lambda: "new", [first])
     elsewhere.pid = -1
     assert elsewhere() == "new"

@@ -15,7 +15,7 @@ from gymnasium.vector import VectorEnv
 
 from envhub.errors import ArgumentError
 from envhub.pins import Pin
-from envhub.worker import collect, wrap
+from envhub.worker import lazy, wrap
 
 
 class EnvDict(dict[str, dict[str | int, Any]]):
@@ -29,14 +29,19 @@ class EnvDict(dict[str, dict[str | int, Any]]):
     Args:
         tasks: `{suite: {task: vector env}}`.
         pin: exactly what was loaded.
+        level: the isolation level that was reached.
 
     Attributes:
         pin: exactly what was loaded.
+        level: the isolation level that was reached, like `"inline"` or `"process"`.
     """
 
-    def __init__(self, tasks: Mapping[str, Mapping[str | int, Any]], *, pin: Pin) -> None:
+    def __init__(
+        self, tasks: Mapping[str, Mapping[str | int, Any]], *, pin: Pin, level: str = "inline"
+    ) -> None:
         super().__init__({suite: dict(envs) for suite, envs in tasks.items()})
         self.pin = pin
+        self.level = level
         self._closed = False
         for _, env in self.flat():
             _watch(env)
@@ -94,7 +99,7 @@ class EnvDict(dict[str, dict[str | int, Any]]):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __repr__(self) -> str:
-        return f"EnvDict({self.pin})\n{self._listing()}"
+        return f"EnvDict({self.pin}, {self.level})\n{self._listing()}"
 
     def _listing(self) -> str:
         return "\n".join(f"  envs{_keys(path)}  {_summary(env)}" for path, env in self.flat())
@@ -107,7 +112,7 @@ def _keys(path: tuple[str, str | int]) -> str:
 def _summary(env: Any) -> str:
     """One line about a vector env; one that is not built yet stays so."""
     count = f"{type(env).__name__} n={env.num_envs}"
-    if collect.recipe(env) is not None or (isinstance(env, wrap.Deferred) and not env.is_made):
+    if lazy.recipe(env) is not None or (isinstance(env, wrap.Deferred) and not env.is_made):
         return f"{count}, built at first use"
     observation = getattr(env, "single_observation_space", None)
     return f"{count}  {_short(observation)} → {_short(getattr(env, 'single_action_space', None))}"

@@ -12,15 +12,18 @@ from envhub.errors import ArgumentError, ArgumentTypeError, IsolationError, Untr
 from envhub.fetch import Source
 from envhub.isolation import base
 from envhub.isolation.inline import Inline
+from envhub.isolation.launch import Fence, no_fence
+from envhub.isolation.process import Process
+from envhub.isolation.world import World, callers
 from envhub.trust import Allowed
 from envhub.vector import AsyncVectorEnv
+from envhub.vector.options import Options
 from envhub.worker.call import Request
 
 AUTO = "auto"
-LEVELS: dict[str, base.Isolation] = {"inline": Inline(AsyncVectorEnv)}
-"""Every isolation level there is, the weakest first; `auto` is the strongest that can be had."""
-
-PLANNED = ("process", "venv", "sandbox")
+INLINE = "inline"
+LEVELS = (INLINE, "process", "venv")
+"""Every isolation level there is, the weakest first."""
 
 
 def make(
@@ -32,6 +35,9 @@ def make(
     isolation: str = AUTO,
     cfg: Any = None,
     params: Mapping[str, Any] | None = None,
+    world: World | None = None,
+    vector: Options | None = None,
+    fence: Fence = no_fence,
 ) -> EnvDict:
     """Run the repo's `make_env` and give its result the one shape.
 
@@ -43,9 +49,13 @@ def make(
         allowed: the consent to run exactly these.
         n_envs: envs in each vector env, at least 1.
         use_async_envs: run them in processes of their own.
-        isolation: a key of `LEVELS`, or `auto`.
+        isolation: one of `LEVELS`, or `auto`: that of the world, else `inline`.
         cfg: forwarded if `make_env` takes `cfg` by keyword.
         params: other keyword arguments for `make_env`.
+        world: where it runs, if not in this process; by default under the caller's Python, with
+            the caller's packages.
+        vector: how the workers of vector envs run.
+        fence: the sandbox around its processes.
 
     Raises:
         UntrustedError: the consent is for another commit.
@@ -60,7 +70,11 @@ def make(
         )
     count = check_counts(n_envs, use_async_envs)
     request = Request(count, use_async_envs, cfg, dict(params or {}))
-    return EnvDict(_level(isolation).make(source, request), pin=source.pin)
+    level = _level(isolation, world)
+    chosen: base.Isolation = Inline(AsyncVectorEnv, vector)
+    if level != INLINE:
+        chosen = Process(world or callers(), vector, fence)
+    return EnvDict(chosen.make(source, request), pin=source.pin, level=level)
 
 
 def check_counts(n_envs: Any, use_async_envs: Any) -> int:
@@ -83,19 +97,19 @@ def check_counts(n_envs: Any, use_async_envs: Any) -> int:
     return count
 
 
-def _level(name: str) -> base.Isolation:
-    known = [AUTO, *LEVELS, *PLANNED]
+def _level(name: str, world: World | None) -> str:
     if name == AUTO:
-        return LEVELS[list(LEVELS)[-1]]
-    if name in PLANNED:
-        raise IsolationError(
-            f"isolation={name!r} is not there yet",
-            why=f"this version of envhub has {', '.join(LEVELS)}",
-            hint='isolation="inline"',
-        )
-    if name not in list(LEVELS):
-        near = difflib.get_close_matches(str(name), known, 1) or ["inline"]
+        return INLINE if world is None else world.level
+    known = [AUTO, *LEVELS]
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, 1) or [INLINE]
         raise ArgumentError(
             f"isolation={name!r} is not one of {', '.join(known)}", hint=f'isolation="{near[0]}"'
         )
-    return LEVELS[name]
+    if name not in {INLINE, "process" if world is None else world.level}:
+        raise IsolationError(
+            f"isolation={name!r} cannot be had here",
+            why=f"what was prepared for this env is of the level {getattr(world, 'level', None)}",
+            hint='isolation="auto"',
+        )
+    return name

@@ -16,6 +16,9 @@ from envhub.errors import CommandError
 
 LAST_LINES = 20
 
+Running = subprocess.Popen[bytes]
+"""A program that runs beside us."""
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -140,13 +143,16 @@ def start(
     *,
     env: Mapping[str, str | None] | None = None,
     pass_fds: Sequence[int] = (),
+    output: int | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program that runs beside us, with our output and no input.
+    """Start a program that runs beside us, without input.
 
     Args:
         argv: the program and its arguments.
         env: variables on top of our own environment; `None` takes one out.
         pass_fds: file descriptors that it inherits, under the same numbers.
+        output: a file for what it prints, and it has a session of its own; by default it prints
+            where we do, and gets what the terminal sends us.
 
     Raises:
         CommandError: the program is missing.
@@ -157,7 +163,10 @@ def start(
             words,
             env=settings.child_environ(env),
             stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
             pass_fds=tuple(pass_fds),
+            start_new_session=output is not None,
         )
     except FileNotFoundError as error:
         raise _missing(words[0]) from error

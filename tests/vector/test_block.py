@@ -98,13 +98,13 @@ def test_last_words(tmp_path: Path) -> None:
     """The end of what was printed is remembered, however much it was, and then a crash's stack."""
     fd = os.open(tmp_path / "log", os.O_RDWR | os.O_CREAT)
     assert lastwords.recall(fd) == ""
-    lastwords.remember(fd, "hello\n")
+    lastwords.remember(fd, b"hello\n")
     assert lastwords.recall(fd) == "hello"
     for number in range(20_000):
-        lastwords.remember(fd, f"line {number}\n")
-    lastwords.remember(fd, "x" * 3)
+        lastwords.remember(fd, f"line {number}\n".encode())
+    lastwords.remember(fd, b"x" * 3)
     assert lastwords.recall(fd).splitlines()[-2:] == ["line 19999", "xxx"]
-    lastwords.remember(fd, "y" * (lastwords.SIZE + 100))
+    lastwords.remember(fd, b"y" * (lastwords.SIZE + 100))
     assert lastwords.recall(fd) == "y" * lastwords.SIZE
     os.pwrite(fd, b"Fatal Python error", lastwords.CRASH)
     assert lastwords.recall(fd).endswith("\nFatal Python error")

@@ -25,7 +25,8 @@ from gymnasium.vector import async_vector_env
 from tests.vector.zoo import Counter, Insider, pipes
 
 from envhub.errors import ArgumentError, WorkerError
-from envhub.vector import AsyncVectorEnv, caller
+from envhub.vector import AsyncVectorEnv
+from envhub.worker import forking
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,7 +116,7 @@ def test_a_clean_worker_is_clean() -> None:
 
 def test_dangers_are_looked_at(thread: threading.Thread) -> None:
     """A thread of ours is a reason not to fork, so the worker is a clean program."""
-    assert "thread 'bystander'" in caller.dangers()  # other tests may have left some of their own
+    assert "thread 'bystander'" in forking.dangers()  # other tests may have left some of their own
     envs = AsyncVectorEnv([Insider])
     assert envs.call("knows", "pytest") == (False,)
     envs.close()
@@ -129,9 +130,9 @@ def test_libraries_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
         "/usr/lib/libEGL.so.1",
         "/x/libc.so",
     ]
-    threads = [danger for danger in caller.dangers() if danger.startswith("thread ")]
-    monkeypatch.setattr(caller, "loaded_libraries", lambda: paths)
-    assert caller.dangers() == [*threads, "torch", "EGL"]
+    threads = [danger for danger in forking.dangers() if danger.startswith("thread ")]
+    monkeypatch.setattr(forking, "loaded_libraries", lambda: paths)
+    assert forking.dangers() == [*threads, "torch", "EGL"]
 
 
 def test_what_cannot_be_sent_is_forked_with_a_warning(thread: threading.Thread) -> None:

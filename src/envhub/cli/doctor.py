@@ -23,7 +23,7 @@ from envhub.cli.output import Output
 from envhub.client import Client
 from envhub.errors import CommandError, EnvHubError, HubUnreachableError, NotFoundError
 from envhub.hubs.huggingface import HuggingFaceHub
-from envhub.make import LEVELS, PLANNED
+from envhub.make import LEVELS
 from envhub.proc import run
 from envhub.refs import Ref
 
@@ -192,5 +192,3 @@ def _writable(folder: Path) -> bool:
 def _isolation(_user: Client) -> Iterator[Finding]:
     for name in LEVELS:
         yield Finding(f"isolation {name}", "ok", "works")
-    for name in PLANNED:
-        yield Finding(f"isolation {name}", "warn", "not there yet in this version")

@@ -30,7 +30,7 @@ from envhub.cli.report import Report, task_name
 from envhub.client import Client
 from envhub.envdict import EnvDict
 from envhub.errors import ArgumentError
-from envhub.make import AUTO, LEVELS, PLANNED
+from envhub.make import AUTO, LEVELS
 from envhub.policies import policy_maker
 from envhub.rollout import AnyVectorEnv, Record, Rollout, Task, TaskRollout, rollout, rollout_tasks
 from envhub.video import Recorder
@@ -130,7 +130,7 @@ class Run:
 )
 @click.option(
     "--isolation",
-    type=click.Choice([AUTO, *LEVELS, *PLANNED]),
+    type=click.Choice([AUTO, *LEVELS]),
     default=Run.isolation,
     show_default=True,
     help="Where the env's code runs.",

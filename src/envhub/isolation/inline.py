@@ -6,13 +6,14 @@ to the process is done to the caller's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from gymnasium.vector import AsyncVectorEnv
 
 from envhub.fetch import Source
 from envhub.isolation.base import Tasks, translating
+from envhub.vector.options import Options
 from envhub.worker import repos
 from envhub.worker.call import Request
 from envhub.worker.collect import Collector
@@ -28,15 +29,19 @@ class Inline:
 
     Attributes:
         asynchronous: the class to build where the repo's code says `AsyncVectorEnv`.
+        vector: how its workers run, if it is ours.
     """
 
     asynchronous: type[AsyncVectorEnv[Any, Any]] = ASYNCHRONOUS
+    vector: Options | None = None
 
     def make(self, source: Source, request: Request) -> Tasks:
         """See `envhub.isolation.base.Isolation`."""
         repo = repos.open_repo(place_of(source))
         with translating():
-            return Maker(Collector(repo, self.asynchronous, translating), request).make()
+            collector = Collector(repo, self.asynchronous, translating)
+            collector.more = {} if self.vector is None else asdict(self.vector)
+            return Maker(collector, request).make()
 
 
 def place_of(source: Source) -> repos.Place:

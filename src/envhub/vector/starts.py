@@ -17,8 +17,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 import envhub.worker
 from envhub import proc
 from envhub.errors import ArgumentError
-from envhub.vector import caller
-from envhub.worker import birth, local
+from envhub.worker import birth, forking, local
 from envhub.worker.codec import Codec, CodecError, Pickled
 from envhub.worker.local import Ends, Start
 from envhub.worker.places import Spot
@@ -99,7 +98,7 @@ class LocalStarter:
         return Started(_delegate(start, method, self._threads), payload)
 
     def _choose(self, factories: Sequence[Factory]) -> tuple[str, dict[str, Any]]:
-        dangers = caller.dangers() if self._method == "auto" else []
+        dangers = forking.dangers() if self._method == "auto" else []
         if self._method == "fork" or (self._method == "auto" and not dangers):
             return "fork", {}
         method = "exec" if self._method == "auto" else self._method
@@ -174,7 +173,7 @@ def _variables(threads: int) -> dict[str, str]:
 
 def _execute(start: Start, threads: int) -> Process:
     program = Path(envhub.worker.__file__).parent
-    argv: list[str | Path] = [sys.executable, program, start.to_json()]
+    argv: list[str | Path] = [sys.executable, program, "local", start.to_json()]
     return proc.start(argv, env=_variables(threads), pass_fds=start.ends)
 
 

@@ -1,4 +1,7 @@
-"""Starts a worker by path: a clean process that shares nothing with the client but descriptors."""
+"""Starts a worker by path: a clean process that shares nothing with the client but descriptors.
+
+The first argument is the module that has the program, `local` or `zygote`; the second is for it.
+"""
 
 from __future__ import annotations
 
@@ -27,4 +30,4 @@ def _become_package() -> None:
 
 if __name__ == "__main__":
     _become_package()
-    importlib.import_module(NAME + ".local").main(sys.argv[1])
+    importlib.import_module(f"{NAME}.{sys.argv[1]}").main(sys.argv[2])

@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import sys
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 from . import lastwords
 
@@ -34,14 +34,35 @@ def begin(log_fd: int, parent: int, *, die_with_parent: bool) -> None:
         die_with_parent: be killed when the thread that started this process ends. Without it, the
             closed doorbell ends a worker, but not one that hangs.
     """
+    prepare()
+    if die_with_parent:
+        follow(lambda: os.getppid() != parent)
+    lastwords.begin(log_fd)
+
+
+def prepare() -> None:
+    """Set the signals of a worker."""
     # The terminal sends ^C to the whole group; what it means is the client's to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if die_with_parent and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-    lastwords.begin(log_fd)
+
+
+def follow(is_gone: Callable[[], bool]) -> None:
+    """Be killed when the thread that started this process ends.
+
+    Args:
+        is_gone: whether that has happened before this was called.
+    """
+    if prctl(PR_SET_PDEATHSIG, signal.SIGKILL) and is_gone():
+        os._exit(1)
+
+
+def prctl(option: int, value: int) -> bool:
+    """Set an attribute of this process, where there are such; whether there are."""
+    if sys.platform != "linux":
+        return False
+    ctypes.CDLL(None).prctl(option, value)
+    return True
 
 
 def after_fork(threads: int) -> None:

@@ -1,8 +1,7 @@
 """Collect the vector envs that a repo makes, instead of building them at once.
 
 While its code runs, Gymnasium's `SyncVectorEnv` and `AsyncVectorEnv` are replaced, for this thread,
-by classes that only note what was asked for. The first real use builds the env and turns it into
-the real class, so a suite of 400 tasks costs nothing and a step costs nothing more.
+by classes that only note what was asked for; the envs are built at their first use, see `lazy`.
 """
 
 from __future__ import annotations
@@ -14,16 +13,14 @@ import inspect
 import multiprocessing
 import pickle
 import threading
-from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, ContextManager, Dict, Iterator, List, Sequence, Tuple
 
 import gymnasium
 from gymnasium.envs import registration
-from gymnasium.error import ClosedEnvironmentError
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, async_vector_env, sync_vector_env
 
-from . import contain, load, repos
+from . import contain, lazy, load, repos
 
-_FREE = {"num_envs", "closed", "close", "spec", "unwrapped"}
 _thread = threading.local()
 
 
@@ -68,6 +65,9 @@ class Collector:
         repo: whose code it is.
         asynchronous: the class to build when the code asks for `AsyncVectorEnv`.
         guard: a context manager in which envs are built.
+
+    Attributes:
+        more: arguments for the class that runs envs in processes, beside those of the repo.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Collector:
         self.repo = repo
         self.kinds: Dict[type, type] = {SyncVectorEnv: SyncVectorEnv, AsyncVectorEnv: asynchronous}
         self.guard = guard
+        self.more: Dict[str, Any] = {}
 
     @contextlib.contextmanager
     def collecting(self) -> Iterator[None]:
@@ -108,7 +109,7 @@ class Collector:
             stack.pop()
 
 
-class Recipe:
+class Recipe(lazy.Waiting):
     """What is needed to build a collected env.
 
     Attributes:
@@ -118,13 +119,13 @@ class Recipe:
     """
 
     def __init__(self, collector: Collector, real: type, arguments: Dict[str, Any]) -> None:
+        super().__init__()
         self.collector = collector
         self.real = real
         self.kind = collector.kinds[real]
         self.env_fns = [Factory(collector.repo, fn) for fn in arguments.pop("env_fns")]
+        self.num_envs = len(self.env_fns)
         self.options = arguments
-        self.lock = threading.RLock()
-        self.building = False
 
     @property
     def metadata(self) -> Dict[str, Any]:
@@ -132,81 +133,27 @@ class Recipe:
         default = _signature(self.real).parameters["autoreset_mode"].default
         return {"autoreset_mode": type(default)(self.options.get("autoreset_mode", default))}
 
-    def build(self, env: Any) -> None:
-        """Run the real class's `__init__` on the env, once."""
-        before = dict(env.__dict__)
-        self.building = True
-        try:
-            with self.collector.guard(), load.explaining(self.collector.repo):
-                self.kind.__init__(env, self.env_fns, **self.options)  # type: ignore[misc]  # on purpose
-        except BaseException:
-            env.__dict__.clear()
-            env.__dict__.update(before)
-            raise
-        finally:
-            self.building = False
-        del env.__dict__["_recipe"]
-        env.__class__ = self.kind
+    @property
+    def asynchronous(self) -> bool:
+        """Whether the repo asked for processes."""
+        return self.real is AsyncVectorEnv
 
+    @property
+    def spare(self) -> bool:
+        """Whether an env was made before it was asked for."""
+        return any(getattr(fn.make, "spare", None) for fn in self.env_fns)
 
-def recipe(env: Any) -> Optional[Recipe]:
-    """What a collected env is waiting to be built from; `None` if it is built, or not collected."""
-    found: Optional[Recipe] = getattr(env, "__dict__", {}).get("_recipe")
-    return found
+    def fill(self, env: Any) -> None:
+        """Run the real class's `__init__` on the env."""
+        with self.collector.guard(), load.explaining(self.collector.repo):
+            more = self.collector.more if self.asynchronous else {}
+            options = {**more, **self.options}
+            self.kind.__init__(env, self.env_fns, **options)  # type: ignore[misc]  # on purpose
 
-
-def build(env: Any) -> None:
-    """Build an env that was only collected; of any other it does nothing."""
-    waiting = recipe(getattr(env, "unwrapped", env))
-    if waiting is not None:
-        _build(env.unwrapped, waiting)
-
-
-def _build(env: Any, waiting: Recipe) -> None:
-    with waiting.lock:
-        if recipe(env) is waiting and not waiting.building:
-            if env.__dict__.get("closed"):
-                raise ClosedEnvironmentError("this vector env was closed before its first use")
-            waiting.build(env)
-
-
-class Collected:
-    """What an env that is not built yet does: these methods go before those of its real class.
-
-    They are put into a subclass of that and are no base of it, since an object can only change to
-    a class with the same memory layout.
-    """
-
-    num_envs: int
-    closed: bool
-
-    def __init__(self, waiting: Recipe) -> None:
-        self.__dict__.update(_recipe=waiting, num_envs=len(waiting.env_fns))
-
-    def __getattribute__(self, name: str) -> Any:
-        own = object.__getattribute__
-        if name in _FREE or (name.startswith("__") and name.endswith("__")):
-            return own(self, name)
-        waiting = recipe(self)
-        if waiting is None:
-            return own(self, name)
-        if name == "metadata" and getattr(_thread, "in_make_vec", False):
-            return waiting.metadata
-        _build(self, waiting)
-        return own(self, name)
-
-    def close(self, **_options: Any) -> None:
-        """Nothing was built, so there is nothing to release but what was made beforehand."""
-        if not self.closed:
-            self.closed = True
-            for fn in recipe(self).env_fns:  # type: ignore[union-attr]  # until it is built
-                getattr(fn.make, "discard", lambda: None)()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(num_envs={self.num_envs}, not built yet)"
-
-    def __del__(self) -> None:
-        """The real class's would build it first."""
+    def discard(self) -> None:
+        """Close the env that make_env made before it was asked for."""
+        for fn in self.env_fns:
+            getattr(fn.make, "discard", lambda: None)()
 
 
 class Collecting(abc.ABCMeta):
@@ -234,8 +181,7 @@ class Collecting(abc.ABCMeta):
             return cls.real(*args, **kwargs)
         bound = _signature(cls.real).bind(None, *args, **kwargs)
         arguments = {name: bound.arguments[name] for name in list(bound.arguments)[1:]}
-        waiting = Recipe(_thread.stack[-1], cls.real, arguments)
-        return _collected(waiting.kind)(waiting)
+        return lazy.make(Recipe(_thread.stack[-1], cls.real, arguments))
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, cls.real)
@@ -252,13 +198,6 @@ def _signature(real: type) -> inspect.Signature:
     return inspect.signature(real.__init__)  # type: ignore[misc]  # of a class, on purpose
 
 
-@functools.lru_cache(maxsize=None)
-def _collected(kind: type) -> Any:
-    """The class of envs that will be of this kind."""
-    methods = {name: value for name, value in vars(Collected).items() if callable(value)}
-    return type(kind)(kind.__name__, (kind,), {**methods, **_names(kind)})
-
-
 def _collecting(real: type) -> Any:
     """The class that is put in the place of a real one."""
     return Collecting(real.__name__, (real,), {"real": real, **_names(real)})
@@ -270,11 +209,8 @@ def _names(kind: type) -> Dict[str, Any]:
 
 def _make_vec(*args: Any, **kwargs: Any) -> Any:
     """`gymnasium.make_vec`, which looks at the metadata of what it made: no reason to build it."""
-    _thread.in_make_vec = True
-    try:
+    with lazy.peeking():
         return _real_make_vec(*args, **kwargs)
-    finally:
-        _thread.in_make_vec = False
 
 
 _real_make_vec = registration.make_vec

@@ -33,7 +33,7 @@ class Tee:
 
     def write(self, text: str) -> Any:
         """Write and remember."""
-        remember(self._fd, text)
+        remember(self._fd, text.encode("utf-8", "replace"))
         return self._stream.write(text)
 
     def __getattr__(self, name: str) -> Any:
@@ -46,13 +46,18 @@ def begin(fd: int) -> None:
         sys.stdout = Tee(sys.stdout, fd)
     if sys.stderr is not None:
         sys.stderr = Tee(sys.stderr, fd)
+    watch_crashes(fd)
+
+
+def watch_crashes(fd: int) -> None:
+    """Let the stack of a crash be written behind what was printed."""
     os.lseek(fd, CRASH, os.SEEK_SET)
     faulthandler.enable(fd)
 
 
-def remember(fd: int, text: str) -> None:
+def remember(fd: int, data: bytes) -> None:
     """Add text to what is remembered; of too much only the end."""
-    data = text.encode("utf-8", "replace")[-SIZE:]
+    data = data[-SIZE:]
     count = _count(fd)
     at = count % SIZE
     os.pwrite(fd, data[: SIZE - at], HEAD + at)

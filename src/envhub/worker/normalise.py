@@ -10,8 +10,9 @@ import gymnasium
 import numpy
 
 from . import call, contain, load, wrap
-from .collect import Collector, build
+from .collect import Collector
 from .faults import Fault
+from .lazy import build
 
 Task = Union[str, int]
 Tasks = Dict[str, Dict[Task, Any]]
@@ -95,12 +96,12 @@ class Maker:
 
     def several(self, first: Any, again: Callable[[], Any]) -> Any:
         """A vector env of `n_envs` envs of which one is there and `again` makes the others."""
-        rest = [wrap.Again(again) for _ in range(self.request.n_envs - 1)]
-        fns = [wrap.Again(again, first), *rest]
+        spare = [first]
+        fns = [wrap.Again(again, spare) for _ in range(self.request.n_envs)]
         return self.collector.vector(fns, self.request.use_async_envs)
 
     def later(self, make: Callable[..., Any], where: str) -> Any:
-        """Make a task that the repo gave as a callable."""
+        """Call a task that the repo gave as a callable."""
         arguments = call.accepted(make, self.request)
         repo = self.collector.repo
 
@@ -111,9 +112,7 @@ class Maker:
         with self.collector.guard(), load.explaining(repo):
             value = again()
             single = isinstance(value, gymnasium.Env) and wrap.batch_size(value) is None
-            env = self.several(value, again) if single else self.vector(value, where, ())
-            build(env)
-        return env
+            return self.several(value, again) if single else self.vector(value, where, ())
 
 
 def flatten(tasks: Mapping[str, Mapping[Task, Any]]) -> Iterator[Tuple[Tuple[str, Task], Any]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import operator
 import os
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Callable, Optional, Sequence, Tuple
 
 from gymnasium.error import ClosedEnvironmentError
 from gymnasium.vector import VectorEnv
+
+from . import lazy
 
 
 class Again:
@@ -15,25 +17,29 @@ class Again:
 
     Args:
         make: makes one more.
-        first: the env of the first call, if it is still to be used. It never leaves the process
-            that made it.
+        spare: the env of the first call, until one of the factories that share it takes it. It
+            never leaves the process that made it.
     """
 
-    def __init__(self, make: Callable[[], Any], first: Any = None) -> None:
+    def __init__(self, make: Callable[[], Any], spare: Sequence[Any] = ()) -> None:
         self.make = make
-        self.first = first
+        self.spare = spare if isinstance(spare, list) else list(spare)
         self.pid = os.getpid()
 
     def __call__(self) -> Any:
         """The env that is there, once, then new ones."""
-        first, self.first = self.first, None
-        return first if first is not None and self.pid == os.getpid() else self.make()
+        first = self._take()
+        return self.make() if first is None else first
 
     def discard(self) -> None:
         """Close the env that nobody asked for."""
-        first, self.first = self.first, None
-        if first is not None and self.pid == os.getpid():
+        first = self._take()
+        if first is not None:
             first.close()
+
+    def _take(self) -> Any:
+        first = self.spare.pop() if self.spare else None
+        return first if self.pid == os.getpid() else None
 
     def __reduce__(self) -> Tuple[Any, ...]:
         return Again, (self.make,)
@@ -97,12 +103,18 @@ class Deferred(Forwarding):
     @property
     def is_made(self) -> bool:
         """Whether it was used."""
-        return self._made is not None
+        return self._made is not None and lazy.recipe(self._made) is None
 
     def _target(self) -> Any:
-        if self._made is None:
+        if not self.is_made:
             if self.closed:
                 raise ClosedEnvironmentError("this vector env was closed before its first use")
+            lazy.build(self.collected())
+        return self._made
+
+    def collected(self) -> Any:
+        """What the task is, made now if it was not, but not built."""
+        if self._made is None:
             self.__dict__["_made"] = self._make()
         return self._made
 

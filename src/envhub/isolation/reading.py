@@ -1,0 +1,57 @@
+"""What a host answers, read by one who does not trust it."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from typing import Any
+
+from envhub.errors import EnvRaisedError, WorkerProtocolError
+from envhub.isolation.base import error_for
+from envhub.worker.faults import Fault
+from envhub.worker.wire import Message
+
+Told = Mapping[str, Any]
+
+
+def read_reply(reply: Message) -> Message:
+    """An answer that is no error.
+
+    Raises:
+        EnvHubError: the repo cannot be loaded, or does not keep the contract.
+        EnvRaisedError: it raised an exception of its own.
+        Exception: it raised one of Python's.
+        WorkerProtocolError: the answer makes no sense.
+    """
+    if "fault" in reply or "raised" in reply:
+        raise _error(reply)
+    return reply
+
+
+def _error(reply: Message) -> BaseException:
+    try:
+        return _fault(reply) if "fault" in reply else _raised(reply["raised"])
+    except (KeyError, TypeError, AttributeError) as error:
+        return WorkerProtocolError("the env's process tells nonsense", why=str(error))
+
+
+def _fault(reply: Told) -> BaseException:
+    told = {name: str(value) for name, value in reply["fault"].items()}
+    error = error_for(Fault(**told))
+    if reply["traceback"]:
+        error.add_note(f"in the env's process:\n{reply['traceback']}")
+    return error
+
+
+def _raised(told: Told) -> BaseException:
+    kind = getattr(builtins, str(told["type"]), None)
+    text, trace = str(told["text"]), str(told["traceback"])
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        try:
+            error = kind(text)
+        except TypeError:  # one like UnicodeDecodeError, which takes more than a text
+            kind = None
+        else:
+            error.add_note(f"in the env's process:\n{trace}")
+            return error
+    return EnvRaisedError(f"make_env raised {told['type']}: {text}", why=trace)

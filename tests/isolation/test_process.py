@@ -1,0 +1,115 @@
+"""The level process: the same envs as inline, elsewhere; errors cross as what they are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.isolation.conftest import Make, Prepare
+from tests.vector.zoo import difference
+
+from envhub import errors
+from envhub.isolation.remote import HostedVectorEnv
+from envhub.make import make
+from envhub.testing.repos import CARTPOLE, COUNTER, RELATIVE_IMPORT, SINGLE, SUITES, Repo
+
+HEAD = "import os, sys\nimport gymnasium as gym\nimport numpy as np\n"
+
+
+def making(body: str) -> str:
+    """An `env.py` whose `make_env` does something."""
+    return f"{HEAD}\ndef make_env(n_envs=1, use_async_envs=False):\n    {body}\n"
+
+
+def trajectory(env: Any, steps: int = 40) -> list[Any]:
+    """What a reset and some steps return."""
+    env.action_space.seed(3)
+    seen: list[Any] = [env.reset(seed=7)]
+    return seen + [env.step(env.action_space.sample()) for _ in range(steps)]
+
+
+@pytest.mark.parametrize("repo", [CARTPOLE, COUNTER, SINGLE, RELATIVE_IMPORT])
+@pytest.mark.parametrize(("n_envs", "use_async"), [(1, False), (6, False), (6, True)])
+def test_same_as_inline(prepare: Prepare, repo: Repo, n_envs: int, use_async: bool) -> None:
+    """The envs are those of `SyncVectorEnv` in the caller's process, bit for bit."""
+    source, allowed = prepare(repo)
+    inline = make(source, allowed, n_envs=n_envs, isolation="inline")
+    options: dict[str, Any] = {"n_envs": n_envs, "use_async_envs": use_async}
+    with inline, make(source, allowed, isolation="process", **options) as elsewhere:
+        assert isinstance(elsewhere.only, HostedVectorEnv)
+        assert elsewhere.only.num_envs == n_envs
+        assert elsewhere.only.observation_space == inline.only.observation_space
+        assert not difference(trajectory(elsewhere.only), trajectory(inline.only))
+        assert len(elsewhere.only.workers) == (min(2, os.cpu_count() or 1) if use_async else 1)
+
+
+def test_the_level_is_told(isolated: Make) -> None:
+    """The level is on the result and in its repr, and nothing is built for that."""
+    envs = isolated(SUITES)
+    assert envs.level == "process"
+    text = repr(envs)
+    assert "process)" in text
+    assert text.count("built at first use") == 3
+
+
+def test_tasks_are_lazy(isolated: Make) -> None:
+    """Each task has its envs, and only what is used has a process."""
+    envs = isolated(SUITES, n_envs=2)
+    assert {suite: list(tasks) for suite, tasks in envs.items()} == {"short": [0, 1], "long": [0]}
+    env = envs["short"][1]
+    env.reset(seed=1)
+    ends = [env.step([0, 0])[2].tolist() for _ in range(3)]
+    assert ends == [[False, False], [False, False], [True, True]]
+    assert "built at first use" in repr(envs)
+
+
+def test_it_is_another_process(isolated: Make) -> None:
+    """The env does not run here, and not with our working folder's parent as its own."""
+    env = isolated(making("return gym.make('CartPole-v1')")).only
+    (worker,) = env.workers
+    assert worker.pid != os.getpid()
+    assert Path(f"/proc/{worker.pid}").exists()
+    env.close()
+    assert not Path(f"/proc/{worker.pid}").exists()
+
+
+RAISED: list[tuple[str, type[Exception], str]] = [
+    ("raise ValueError('no 7')", ValueError, "no 7"),
+    ("raise FileNotFoundError(2, 'gone')", FileNotFoundError, "gone"),
+    ("open('/nowhere')", FileNotFoundError, "/nowhere"),
+    ("b'\\xff'.decode()", errors.EnvRaisedError, "UnicodeDecodeError"),
+    ("raise gym.error.NameNotFound('x')", errors.EnvRaisedError, "NameNotFound: x"),
+    ("return None", errors.ResultError, "got None"),
+    ("import no_such_module", errors.MissingDependencyError, "no_such_module"),
+    ("sys.exit(3)", errors.EnvExitError, r"sys.exit\(3\)"),
+    ("os._exit(3)", errors.WorkerDiedError, r"died \(exit code 3\) in make_env"),
+    ("os.kill(os.getpid(), 11)", errors.WorkerDiedError, "SIGSEGV"),
+]
+
+
+@pytest.mark.parametrize(("body", "kind", "message"), RAISED)
+def test_errors_of_make_env(isolated: Make, body: str, kind: type[Exception], message: str) -> None:
+    """What `make_env` raises is raised here, as far as it can be had."""
+    with pytest.raises(kind, match=message):
+        isolated(making(body))
+
+
+def test_tracebacks_cross(isolated: Make) -> None:
+    """An exception has the traceback of where it was raised."""
+    with pytest.raises(ValueError, match="no 7") as caught:
+        isolated(making("raise ValueError('no 7')"))
+    assert any("env.py" in note for note in caught.value.__notes__)
+
+
+def test_arguments_cross(isolated: Make) -> None:
+    """Parameters reach `make_env` as they are; what cannot cross is refused before it runs."""
+    body = "return gym.make('CartPole-v1', **options)"
+    repo = making(body).replace("use_async_envs=False", "use_async_envs=False, **options")
+    envs = isolated(repo, params={"sutton_barto_reward": True})
+    envs.only.reset(seed=1)
+    assert envs.only.step([0])[1] == np.array([0.0])
+    with pytest.raises(errors.ArgumentTypeError, match="cannot leave this process"):
+        isolated(repo, params={"sutton_barto_reward": print})
