@@ -39,7 +39,6 @@ def test_healthy(cli: Cli, hub: ServedHub, envhub_home: Path) -> None:
     assert found["hub"]["value"] == f"{hub.url}: answers"
     assert str(envhub_home) in found["cache"]["value"]
     assert found["isolation inline"]["state"] == "ok"
-    assert found["isolation sandbox"]["value"] == "not there yet in this version"
 
 
 def test_for_people(cli: Cli, hub: ServedHub) -> None:
