@@ -150,6 +150,23 @@ class TestServer:
             load(GitRepo(url, cache=tmp_path / "git"), tmp_path / "out")
         assert not (tmp_path / "out/a/mesh.bin").exists()
 
+    @pytest.mark.parametrize("scheme", ["http", "file"])
+    @pytest.mark.parametrize("size", [len(BIG) - 1, len(BIG) + 1])
+    def test_another_size_than_the_pointer_says(
+        self, hub: ServedHub, tmp_path: Path, scheme: str, size: int
+    ) -> None:
+        """A file that is larger than it was listed is given up while it arrives."""
+        hub.lfs_over = len(BIG) * 4
+        pointer = Pointer(OID, size)
+        hub.add("user/liar", {"mesh.bin": bytes(pointer)})
+        place = pointer.below(hub.folder / "models/user/liar.git")
+        place.parent.mkdir(parents=True)
+        place.write_bytes(BIG * 2 if size > len(BIG) else BIG)
+        path = f"file://{hub.folder}/models/user/liar.git"
+        url = hub.git_url("user/liar") if scheme == "http" else path
+        with pytest.raises(HubError, match=r"larger|not as large"):
+            load(GitRepo(url, cache=tmp_path / "git"), tmp_path / "out")
+
     def test_link_of_the_batch_gets_its_own_headers(self, tmp_path: Path) -> None:
         """As the server says; the login of git does not follow the link."""
         asked: list[Request] = []

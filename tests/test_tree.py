@@ -10,6 +10,7 @@ import pytest
 from envhub import tree
 from envhub.errors import HubError
 from envhub.pins import File, blob_id
+from envhub.settings import Limits
 
 
 def file(path: str, data: bytes = b"x") -> File:
@@ -37,6 +38,8 @@ def faults(root: Path, *files: File, known: dict[str, tree.Stamp] | None = None)
         "a/.gitmodules",
         "ünï/çödé.py",
         "..hidden",
+        "console/nullable.py",
+        "com10.py",
         "a" * 255,
     ],
 )
@@ -66,6 +69,12 @@ def test_good_paths(path: str) -> None:
         (".g\u200cit/config", "git's own"),
         ("a" * 256, "too long"),
         ("/".join(["a" * 200] * 6), "too long"),
+        ("nul", "Windows"),
+        ("a/COM1.py", "Windows"),
+        ("Aux/env.py", "Windows"),
+        ("lpt³.tar.gz", "Windows"),
+        ("env.py.", "Windows"),
+        ("a /env.py", "Windows"),
     ],
 )
 def test_bad_paths(path: str, problem: str) -> None:
@@ -89,6 +98,27 @@ def test_names_that_meet(one: str, other: str, problem: str) -> None:
     """Two names that some file systems take for one are refused on all of them."""
     with pytest.raises(HubError, match=problem):
         tree.check_listing([file(one), file(other)], "u/r")
+
+
+TOO_MUCH = {
+    "files": (Limits(files=2), "has 3 files; the limit is 2"),
+    "size": (Limits(size=2), "has 3 bytes"),
+    "name": (Limits(name=5), "a name of 6 bytes"),
+    "depth": (Limits(depth=1), "a file 2 folders deep"),
+}
+
+
+@pytest.mark.parametrize(("limits", "says"), TOO_MUCH.values(), ids=TOO_MUCH)
+def test_limits(limits: Limits, says: str) -> None:
+    """What is more than a repo may bring is refused, with the line that lets it through."""
+    files = [file("env.py"), file("a/b/c.py"), file("ñé")]
+    with pytest.raises(HubError, match=says) as caught:
+        tree.check_limits(files, limits, "u/r")
+    line = caught.value.hint.split()[0]
+    name, _, amount = line.partition("=")
+    raised = Limits.from_environ({name: amount})
+    tree.check_limits(files, raised, "u/r")
+    tree.check_limits([], Limits(0, 0, 0, 0), "u/r")
 
 
 @pytest.mark.parametrize("bad", [File("a", "md5:0", 1), File("a", blob_id(b""), -1)])

@@ -138,6 +138,7 @@ class Client:
             self.store,
             offline=self.settings.offline,
             progress=self.settings.progress,
+            limits=self.settings.limits,
         )
 
     def allow(self, pin: Pin, said: Consent = SILENCE, *, asked: Permissions = NONE) -> Allowed:

@@ -13,6 +13,7 @@ from envhub import tree
 from envhub.errors import CorruptSourceError, LockMismatchError, OfflineError
 from envhub.hubs.base import Commit, Hub, Progress
 from envhub.pins import File, Pin, tree_digest
+from envhub.settings import NO_MORE, Limits
 from envhub.store import Listing, Store
 
 _OURS = object()
@@ -56,6 +57,7 @@ def fetch(
     *,
     offline: bool = False,
     progress: Progress | bool | None = None,
+    limits: Limits = NO_MORE,
 ) -> Source:
     """Have a pin's files on disk, all of them and exactly them.
 
@@ -67,10 +69,11 @@ def fetch(
         store: the cache.
         offline: take it from the cache or not at all.
         progress: called with bytes that arrived; `True` shows a bar on a terminal.
+        limits: how much may be downloaded.
 
     Raises:
         OfflineError: `offline`, and the cache lacks files.
-        HubError, NotFoundError: the hub does not give them.
+        HubError, NotFoundError: the hub does not give them, or they are more than `limits`.
         StoreError: the cache is full, read-only, or its files are not those of the commit.
         LockMismatchError: the hub lists other files for this commit than the pin was made from.
     """
@@ -82,6 +85,7 @@ def fetch(
     if not slot.is_full:
         if offline:
             raise _offline(pin, "has not all files of")
+        tree.check_limits(files, limits, pin.repo)
 
         def fill(missing: Sequence[File], into: Path) -> None:
             with _bar(pin, missing, progress) as arrived:

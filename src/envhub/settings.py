@@ -39,6 +39,10 @@ VARIABLES = (
     Variable(
         "ENVHUB_TORCH", "build of PyTorch: cpu, cu128, …, auto, index", "cpu, or auto with gpu"
     ),
+    Variable("ENVHUB_MAX_FILES", "files that a repo may have", "20000"),
+    Variable("ENVHUB_MAX_SIZE", "bytes that a repo may have: 500M, 20G, …", "50G"),
+    Variable("ENVHUB_MAX_NAME", "bytes that the name of a file may have", "255"),
+    Variable("ENVHUB_MAX_DEPTH", "folders that a file may be deep in", "32"),
     Variable("HF_ENDPOINT", "address of the Hugging Face Hub", HUGGING_FACE),
     Variable("HF_TOKEN", "token for the Hugging Face Hub, sent nowhere else"),
     Variable("HF_HOME", "where huggingface_hub keeps its token", "~/.cache/huggingface"),
@@ -89,6 +93,47 @@ _TRUE = {"1", "on", "yes", "true"}
 
 
 @dataclass(frozen=True)
+class Limits:
+    """How much a repo may bring; looked at in its listing, before anything of it is downloaded.
+
+    Attributes:
+        files: how many files.
+        size: bytes of all of them.
+        name: bytes of the longest name.
+        depth: folders that a file may be deep in.
+    """
+
+    files: int = 20_000
+    size: int = 50 * 10**9
+    name: int = 255
+    depth: int = 32
+
+    @classmethod
+    def from_environ(cls, env: Mapping[str, str]) -> Limits:
+        """Read the limits from `env`.
+
+        Raises:
+            ValueError: one is no number.
+        """
+        names = ("ENVHUB_MAX_FILES", "ENVHUB_MAX_SIZE", "ENVHUB_MAX_NAME", "ENVHUB_MAX_DEPTH")
+        given = {name.removeprefix("ENVHUB_MAX_").lower(): env.get(name) for name in names}
+        return cls(**{key: _amount(key, text) for key, text in given.items() if text})
+
+
+NO_MORE = Limits()
+"""What a repo may bring if nobody says otherwise."""
+
+
+def _amount(what: str, text: str) -> int:
+    """A number, perhaps with k, M, G or T behind it."""
+    found = re.fullmatch(r"(\d{1,15})\s*([kmgt]?)b?", text.strip().lower())
+    if not found:
+        raise ValueError(f"ENVHUB_MAX_{what.upper()}={text} is no number like 20000 or 20G")
+    thousands = " kmgt".index(found[2] or " ")
+    return int(found[1] + "000" * thousands)
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the environment says, read once.
 
@@ -105,6 +150,7 @@ class Settings:
         timeout: seconds that a silent connection may last.
         torch: the build of PyTorch that is wanted, if the user says.
         isolation: the isolation level of loads that ask for none.
+        limits: how much a repo may bring.
     """
 
     home: Path
@@ -119,6 +165,7 @@ class Settings:
     timeout: float = 10.0
     torch: str = ""
     isolation: str = "auto"
+    limits: Limits = NO_MORE
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -141,6 +188,7 @@ class Settings:
             timeout=float(env.get("HF_HUB_DOWNLOAD_TIMEOUT") or 10),
             torch=env.get("ENVHUB_TORCH", "").strip().lower(),
             isolation=env.get("ENVHUB_ISOLATION") or "auto",
+            limits=Limits.from_environ(env),
         )
 
 

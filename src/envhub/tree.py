@@ -7,13 +7,14 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from envhub.errors import HubError
 from envhub.pins import File
+from envhub.settings import Limits
 
 BYTECODE = "__pycache__"
 IMPORTABLE = (".py", ".pyc", ".pyd", ".pyw", ".so")
@@ -23,6 +24,13 @@ Stamp = tuple[int, int, int, int]
 
 _OID = re.compile(r"sha1:[0-9a-f]{40}|sha256:[0-9a-f]{64}")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\\]")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
+_AMOUNTS = {
+    "files": "{:,} files",
+    "size": "{:,} bytes",
+    "name": "a name of {:,} bytes",
+    "depth": "a file {:,} folders deep",
+}
 _RENAME = "the owner of the repo must rename or remove it"
 _MAX_PART, _MAX_PATH = 255, 1024
 
@@ -69,6 +77,44 @@ def check_listing(files: Iterable[File], name: str) -> None:
         raise HubError(f"{name} lists {path!r} both as a file and as a folder", hint=_RENAME)
 
 
+def check_limits(files: Collection[File], limits: Limits, name: str) -> None:
+    """Refuse what is more than a repo may bring, before anything of it is downloaded.
+
+    Args:
+        files: what would be downloaded.
+        limits: how much that may be.
+        name: the repo, for the message.
+
+    Raises:
+        HubError: the message has the limit, the hint how to raise it.
+    """
+    found = Limits(
+        files=len(files),
+        size=sum(file.size for file in files),
+        name=max((len(part.encode()) for f in files for part in f.path.split("/")), default=0),
+        depth=max((file.path.count("/") for file in files), default=0),
+    )
+    for what, most in asdict(limits).items():
+        if (amount := getattr(found, what)) > most:
+            raise too_much(name, what, amount, most)
+
+
+def too_much(name: str, what: str, amount: int, most: int) -> HubError:
+    """The error for a repo that brings more than it may.
+
+    Args:
+        name: the repo.
+        what: the field of `Limits`.
+        amount: how much it is.
+        most: how much it may be.
+    """
+    return HubError(
+        f"{name} has {_AMOUNTS[what].format(amount)}; the limit is {most:,}",
+        why="the limit keeps a repo from filling the disk by surprise; nothing was downloaded",
+        hint=f"ENVHUB_MAX_{what.upper()}={amount}   # if that is what you expect of it",
+    )
+
+
 def _parents(path: str) -> Iterator[str]:
     while "/" in path:
         path = path.rpartition("/")[0]
@@ -85,6 +131,7 @@ def _path_problem(path: str) -> str:
         (bool(_UNSAFE.search(path)), "has a character that no file name may have"),
         (any(_is_git(part) for part in parts), "is one of git's own"),
         (_too_long(parts), "has a name that is too long"),
+        (any(_is_reserved(part) for part in parts), "has a name that Windows keeps for itself"),
     )
     return next((problem for bad, problem in checks if bad), "")
 
@@ -93,6 +140,10 @@ def _is_git(part: str) -> bool:
     # Some file systems take these for .git too; see git's own core.protectHFS and protectNTFS.
     plain = "".join(char for char in part if unicodedata.category(char) != "Cf")
     return plain.casefold().rstrip(" .") in {".git", "git~1"}
+
+
+def _is_reserved(part: str) -> bool:
+    return part.endswith((" ", ".")) or bool(_RESERVED.fullmatch(part))
 
 
 def _too_long(parts: Sequence[str]) -> bool:

@@ -43,6 +43,9 @@ else:
 
 T = TypeVar("T")
 
+MAX_ANSWER = 32 << 20
+"""Bytes: a page of a listing has a hundredth of that."""
+
 _BUSY = (408, 429)
 
 
@@ -94,6 +97,8 @@ class Session:
         while following is not None:
             page, following = self._get(path, kind, place, following)
             yield from page
+            if not page:  # a listing of empty pages may have no end
+                return
 
     def download(self, path: str, size: int, place: Place) -> Download:
         """A file of `size` bytes on the hub."""
@@ -103,7 +108,7 @@ class Session:
         with meanings(place):
             url = f"{self.address}{path}" + (f"?{query}" if query else "")
             with open_reply("GET", url, self._headers, self.timeout) as reply:
-                body = reply.read()
+                body = _read(reply)
             following = reply.links.get("next", {}).get("url")
             # Only the query of the link is used, so it cannot lead the token to another address.
             return msgspec.json.decode(body, type=kind), following and urlsplit(following).query
@@ -201,6 +206,16 @@ def meanings(place: Place) -> Iterator[None]:
             raise
         meaning = next(say for kind, say in _MEANINGS if isinstance(error, kind))
         raise meaning(place, error) from error
+
+
+def _read(reply: httpx.Response) -> bytes:
+    """The body of an answer, if it is one that could be meant."""
+    body = bytearray()
+    for chunk in reply.iter_bytes():
+        body += chunk
+        if len(body) > MAX_ANSWER:
+            raise ValueError(f"it is longer than {MAX_ANSWER:,} bytes")
+    return bytes(body)
 
 
 def _gated(place: Place, _: Exception) -> EnvHubError:

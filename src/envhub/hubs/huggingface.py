@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ from envhub.hubs.base import Commit, Progress, below
 from envhub.hubs.parallel import each
 from envhub.pins import File
 from envhub.refs import Ref, RepoType
+from envhub.settings import NO_MORE, Limits
+from envhub.tree import too_much
 
 if TYPE_CHECKING:
     from envhub.hubs.hfhttp import Place, Session
@@ -73,16 +76,23 @@ class HuggingFaceHub:
         token: sent to this hub only; `True` is the one that `hf auth login` stored, which
             belongs to Hugging Face; `None` and `False` are none.
         timeout: seconds that a silent connection may last.
+        limits: how much a repo may bring; no listing is read further than that.
     """
 
     live = False
 
     def __init__(
-        self, address: str, *, token: str | bool | None = None, timeout: float = 10
+        self,
+        address: str,
+        *,
+        token: str | bool | None = None,
+        timeout: float = 10,
+        limits: Limits = NO_MORE,
     ) -> None:
         self.address = address.rstrip("/")
         self._token = token
         self._timeout = timeout
+        self._limits = limits
 
     def __repr__(self) -> str:
         return f"HuggingFaceHub({self.address!r})"
@@ -111,12 +121,18 @@ class HuggingFaceHub:
         """All files of a commit, by one listing.
 
         Raises:
+            HubError: there are more than a repo may have.
             EnvHubError: as for `resolve`.
         """
         path = f"{_api(commit)}/tree/{commit.id}"
         query = "recursive=True&expand=False"
         entries = self._http.pages(path, list[_Entry], self._place(commit, ref), query)
-        return tuple(_as_file(entry) for entry in entries if entry.type == "file")
+        # Folders are listed, too, about as many. A listing may have no end: it is not read further.
+        most = self._limits.files * 2 + 1
+        found = list(islice(entries, most))
+        if len(found) == most:
+            raise too_much(commit.repo, "files", most, self._limits.files)
+        return tuple(_as_file(entry) for entry in found if entry.type == "file")
 
     def date(self, ref: Ref, commit: Commit) -> datetime | None:
         """When a commit was made, by one request.

@@ -100,6 +100,12 @@ def copy(remote: Remote, folder: Path, files: Sequence[Wanted], progress: Progre
         source = wanted.pointer.below(folder)
         if not source.is_file():
             raise missing(wanted, remote)
+        if source.stat().st_size != wanted.pointer.size:
+            raise HubError(
+                f"the LFS file {wanted.target.name} is not as large as its pointer says",
+                why=f"{source.stat().st_size} bytes instead of {wanted.pointer.size}",
+                hint="the owner of the repo must run: git lfs push --all origin",
+            )
         shutil.copyfile(source, wanted.target)
         wanted.check()
         progress(wanted.pointer.size)
