@@ -15,6 +15,7 @@ from envhub.errors import (
     ArgumentTypeError,
     InstallError,
     InterpreterError,
+    LockError,
     LockMismatchError,
     OfflineError,
     RequirementError,
@@ -160,7 +161,8 @@ gpu = true
 env = ["SUMO_HOME", "HF_TOKEN", "NOT_SET"]
 """
     repo = source(tmp_path, envhub_toml=toml)
-    world = Preparer(uv).prepare(repo)
+    granted = read_manifest(repo.root).permissions
+    world = Preparer(uv).prepare(repo, permissions=granted)
     assert (world.startup_timeout, world.fork_safe, world.one_per_process) == (7, False, True)
     assert world.step == "wait"
     assert world.permissions.gpu
@@ -171,6 +173,9 @@ env = ["SUMO_HOME", "HF_TOKEN", "NOT_SET"]
         "EULA": "YES",
         "SUMO_HOME": "/sumo",
     }
+    refused = Preparer(uv).prepare(repo)
+    assert not refused.permissions.gpu
+    assert "SUMO_HOME" not in refused.variables
 
 
 @pytest.mark.parametrize("mine", [None, "NO"])
@@ -325,6 +330,16 @@ def test_locked_for_less(tmp_path: Path, uv: Uv) -> None:
     with pytest.raises(LockMismatchError, match=r"apple<2 of repo@.* is not in the lock") as caught:
         Preparer(uv, Wishes(["apple<2"])).prepare(repo, locked=[locked])
     assert caught.value.hint == f"envhub lock {repo.pin.ref} --extra-requirement 'apple<2'"
+
+
+def test_strict(tmp_path: Path, uv: Uv) -> None:
+    """Where only locked packages may be installed, others are not even looked for."""
+    repo = source(tmp_path, requirements_txt="apple")
+    strict = Preparer(uv, strict=True)
+    with pytest.raises(LockError, match="has no packages for") as caught:
+        strict.prepare(repo)
+    assert caught.value.hint == f"envhub lock {repo.pin.ref}"
+    assert strict.prepare(repo, locked=[lock_of(repo, uv)]).level == "venv"
 
 
 def test_lock_nothing(tmp_path: Path, uv: Uv) -> None:

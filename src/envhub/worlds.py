@@ -25,6 +25,7 @@ from envhub import disk, settings
 from envhub.errors import (
     ArgumentError,
     InterpreterError,
+    LockError,
     LockMismatchError,
     RequirementError,
     StoreError,
@@ -33,7 +34,7 @@ from envhub.errors import (
 from envhub.fetch import Source
 from envhub.interpreters import Interpreter, choose, own
 from envhub.isolation.world import World, callers
-from envhub.manifest import Manifest, read_manifest
+from envhub.manifest import NONE, Manifest, Permissions, read_manifest
 from envhub.reqlines import check_lines
 from envhub.requirements import LockedRequirements, lock_requirements
 from envhub.uvprogram import Uv
@@ -74,10 +75,12 @@ class Preparer:
     Attributes:
         uv: the program that finds and installs packages, and the cache folder.
         wishes: what the user adds and allows.
+        strict: only what a lock file has is installed.
     """
 
     uv: Uv
     wishes: Wishes = field(default_factory=Wishes)
+    strict: bool = False
 
     def level(self, manifest: Manifest, asked: str = "auto") -> str:
         """`"venv"` if an env has packages or a Python of its own, else `"process"`.
@@ -101,6 +104,7 @@ class Preparer:
         self,
         source: Source,
         *,
+        permissions: Permissions = NONE,
         level: str = "auto",
         locked: Sequence[LockedRequirements] = (),
         date: Date = lambda: None,
@@ -109,6 +113,7 @@ class Preparer:
 
         Args:
             source: the verified files.
+            permissions: what it gets of what it asks for.
             level: `"process"`, `"venv"`, or `"auto"`: by what the env declares.
             locked: what the lock file has for it, if anything, for any platform.
             date: when its commit was made.
@@ -119,6 +124,7 @@ class Preparer:
             InterpreterError: no Python here suits.
             InstallError, OfflineError: packages cannot be had.
             LockMismatchError: the lock file is for something else.
+            LockError: `strict`, and the lock file has no packages for it.
         """
         manifest = read_manifest(source.root, source.pin.path)
         agreed = agreements(manifest, source)
@@ -129,8 +135,11 @@ class Preparer:
             world = World(venv.python, (venv.site_packages,), level="venv")
         return replace(
             world,
-            variables=_variables({**manifest.env, **agreed}, manifest, source, world),
-            permissions=manifest.permissions,
+            variables={
+                **settings.variables(permissions.env),
+                **_filled({**manifest.env, **agreed}, source, world),
+            },
+            permissions=permissions,
             startup_timeout=manifest.startup_timeout,
             fork_safe=manifest.fork_safe,
             one_per_process=manifest.one_per_process,
@@ -162,6 +171,11 @@ class Preparer:
         date: Date,
     ) -> tuple[LockedRequirements, Interpreter]:
         """The packages, and the Python that they are for: of the lock file, else as before."""
+        if self.strict and not locked:
+            raise LockError(
+                f"the lock file has no packages for {source.pin}",
+                hint=f"envhub lock {source.pin.ref}",
+            )
         if locked:
             found, interpreter = self._of_lock_file(source, manifest, locked)
         else:
@@ -292,19 +306,16 @@ def agreements(manifest: Manifest, source: Source) -> dict[str, str]:
     return dict(manifest.accept)
 
 
-def _variables(
-    own_ones: dict[str, str], manifest: Manifest, source: Source, world: World
-) -> dict[str, str]:
-    """What is set before the env is imported, folders in them filled in."""
+def _filled(values: dict[str, str], source: Source, world: World) -> dict[str, str]:
+    """Variables with the folders of this machine for `{repo}` and `{packages}`."""
     folders = {"{repo}": str(source.root), "{packages}": str(world.packages[0])}
 
-    def filled(value: str) -> str:
+    def fill(value: str) -> str:
         for mark, folder in folders.items():
             value = value.replace(mark, folder)
         return value
 
-    passed = settings.variables(manifest.permissions.env)
-    return {**passed, **{name: filled(value) for name, value in own_ones.items()}}
+    return {name: fill(value) for name, value in values.items()}
 
 
 def package_of(module: str) -> str:
