@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from envhub.client import Client
-from envhub.errors import HubError, NotFoundError, RefError
+from envhub.errors import HubError, NotFoundError
 from envhub.hubs.registry import hub_for
 from envhub.refs import parse
 from envhub.settings import Settings
@@ -27,6 +27,7 @@ PLAIN = Settings(home=Path("/home/cache"), config=Path("/home/config"))
         ("hub+https://other.example/u/r", "HuggingFaceHub", "https://other.example"),
         ("git+https://host/u/r@v1", "GitRepo", "https://host/u/r"),
         ("/some/folder", "LocalFolder", "file:///some/folder"),
+        ("pypi:minigrid==3.2.0#MiniGrid-Empty-5x5-v0", "PackageIndex", "pypi"),
     ],
 )
 def test_hub(ref: str, kind: str, address: str) -> None:
@@ -39,12 +40,6 @@ def test_endpoint() -> None:
     """The caller's endpoint beats the settings', for refs that name none."""
     assert hub_for(parse("u/r"), PLAIN, endpoint="https://mine/").address == "https://mine"
     assert hub_for(parse("hf://u/r"), PLAIN, endpoint="https://mine").address != "https://mine"
-
-
-def test_packages() -> None:
-    """A ref to a package is refused with what works instead."""
-    with pytest.raises(RefError, match="does not load packages yet"):
-        hub_for(parse("pypi:minigrid==3.0.0#MiniGrid-Empty-5x5-v0"), PLAIN)
 
 
 @pytest.fixture

@@ -218,7 +218,7 @@ class Client:
             use_async_envs=use_async_envs,
             isolation=self.settings.isolation if isolation == AUTO else isolation,
             cfg=cfg,
-            params=params,
+            params={**source.pin.ref.params, **params},
         )
         self.history.remember(source.pin)
         return envs

@@ -75,6 +75,11 @@ class Ref:
         fixed = _VERSION if self.kind == "pypi" else _COMMIT
         return self.revision is not None and fixed.fullmatch(self.revision) is not None
 
+    @property
+    def params(self) -> dict[str, str]:
+        """What the ref says to the repo's `make_env`: the id, if it names one of a package."""
+        return {"env_id": self.path} if self.kind == "pypi" and self.path else {}
+
     def at(self, revision: str | None) -> Ref:
         """The same ref at another revision."""
         return replace(self, revision=revision)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from envhub.errors import RefError
 from envhub.hubs.base import Hub
 from envhub.hubs.git import GitRepo
 from envhub.hubs.huggingface import HuggingFaceHub
 from envhub.hubs.local import LocalFolder
+from envhub.hubs.pypi import PackageIndex
 from envhub.refs import HUGGING_FACE_HUB, Ref
 from envhub.settings import Settings
+from envhub.uvprogram import Uv
 
 
 def hub_for(
@@ -21,22 +22,15 @@ def hub_for(
         settings: addresses, timeouts and the cache folder.
         token: the caller's token for the hub of this ref; it beats those of the settings.
         endpoint: the hub that `owner/name` means, instead of the settings'.
-
-    Raises:
-        RefError: this version has no hub for such refs.
     """
     if ref.kind == "local":
         return LocalFolder(ref.location)
     if ref.kind == "git":
         return GitRepo(_git_url(ref), cache=settings.home / "git")
-    if ref.kind == "hub":
-        address = _address(ref, settings, endpoint)
-        found = _token(address, settings, token)
-        return HuggingFaceHub(address, token=found, timeout=settings.timeout)
-    raise RefError(
-        f"{str(ref)!r} names a package, and this version of envhub does not load packages yet",
-        hint="name a repo: owner/name, git+https://…, or ./folder",
-    )
+    if ref.kind == "pypi":
+        return PackageIndex(Uv.from_settings(settings))
+    address = _address(ref, settings, endpoint)
+    return HuggingFaceHub(address, token=_token(address, settings, token), timeout=settings.timeout)
 
 
 def _git_url(ref: Ref) -> str:
