@@ -113,7 +113,9 @@ def test_development_requirements_are_complete() -> None:
     pins = dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    wanted = map(Requirement, [*project["dependencies"], *extras["cli"], *extras["video"]])
+    wanted = map(
+        Requirement, [*project["dependencies"], *extras["cli"], *extras["hub"], *extras["video"]]
+    )
     unmet = [
         str(need)
         for need in wanted

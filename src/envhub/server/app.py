@@ -1,0 +1,151 @@
+"""The hub as an ASGI application: finds the route, runs the handler, words the refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import pygit2
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from envhub.errors import CommandError
+from envhub.server.call import MAX_BODY, Call, Route, reply, words_of
+from envhub.server.hub import Hub
+from envhub.server.refusals import Refusal, bad
+from envhub.server.routes import ROUTES
+
+logger = logging.getLogger("envhub.server")
+
+FLUSH_SECONDS = 10.0
+
+
+class Router:
+    """Sends requests to handlers, by the path as it came.
+
+    Revisions and paths arrive quoted (`refs%2Fpr%2F1`), so a path must not be unquoted before it is
+    taken apart.
+
+    Args:
+        hub: that answers.
+        routes: the first that fits is taken.
+    """
+
+    def __init__(self, hub: Hub, routes: Sequence[Route]) -> None:
+        self._hub = hub
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        begin = time.perf_counter()
+        request = Request(scope, receive)
+        name, response = await self._answer(request)
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        with suppress(ClientDisconnect):
+            await response(scope, receive, send)
+        seconds = time.perf_counter() - begin
+        self._hub.metrics.count(name, request.method, response.status_code, seconds)
+        logger.info(
+            "%s %s",
+            request.method,
+            request.url.path,
+            extra={
+                "route": name,
+                "status": response.status_code,
+                "seconds": round(seconds, 4),
+                "client": request.client.host if request.client else "",
+            },
+        )
+
+    async def _answer(self, request: Request) -> tuple[str, Response]:
+        """The route's name, and what it answers."""
+        path = request.scope["raw_path"].decode("latin-1").partition("?")[0]
+        wrong_method = False
+        for route in self._routes:
+            match = route.pattern.fullmatch(path)
+            if match and request.method in route.methods.split():
+                try:
+                    return route.name, await self._run(
+                        route, Call(self._hub, request, words_of(match))
+                    )
+                except Refusal as refusal:
+                    return route.name, refused(refusal)
+                except ClientDisconnect:
+                    return route.name, Response(status_code=499)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+                    return route.name, self._failed(request, error)
+            wrong_method = wrong_method or match is not None
+        return "none", refused(Refusal(405 if wrong_method else 404, "there is no such page"))
+
+    async def _run(self, route: Route, call: Call) -> Response:
+        if not route.open:
+            await run_in_threadpool(call.identify)
+        if inspect.iscoroutinefunction(route.handler):
+            answered: Response = await route.handler(call)
+            return answered
+        call.body = await whole_body(call.request, MAX_BODY)
+        return await run_in_threadpool(route.handler, call)
+
+    def _failed(self, request: Request, error: Exception) -> Response:
+        if isinstance(error, CommandError):
+            logger.error("a program failed: %s", error)
+            return refused(Refusal(501, f"this hub cannot do that: {error.what}"))
+        if isinstance(error, (pygit2.GitError, UnicodeError)):
+            logger.warning("git refused %s: %s", request.url.path, error)
+            return refused(bad(f"git does not take this: {error}"))
+        logger.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+        return refused(Refusal(500, "Internal Error - we're working hard to fix this"))
+
+
+def refused(refusal: Refusal) -> Response:
+    """A refusal, as clients understand it: words and kind in headers, since they read those."""
+    said = refusal.message.encode("ascii", "replace").decode()
+    headers = {"X-Error-Message": " ".join(said.split()), **refusal.headers}
+    if refusal.code:
+        headers["X-Error-Code"] = refusal.code
+    return reply({"error": refusal.message}, refusal.status, **headers)
+
+
+async def whole_body(request: Request, limit: int) -> bytes:
+    """The body of a request.
+
+    Raises:
+        Refusal: 413, it is longer than allowed.
+    """
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise Refusal(413, f"the body is longer than {limit} bytes")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def make_app(hub: Hub, routes: Sequence[Route] = ROUTES) -> ASGIApp:
+    """The ASGI application of a hub, which writes down what it counted when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        ended = asyncio.Event()
+        flushing = asyncio.create_task(_flush(hub, ended))
+        yield
+        ended.set()
+        await flushing
+
+    app = Starlette(lifespan=lifespan)
+    app.router.default = Router(hub, routes)
+    return app
+
+
+async def _flush(hub: Hub, ended: asyncio.Event) -> None:
+    while not ended.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), FLUSH_SECONDS)
+        await run_in_threadpool(hub.downloads.flush)

@@ -1,0 +1,150 @@
+"""Large files by the SHA-256 of their bytes, outside git: taken in, verified, given out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Protocol
+
+from envhub.server.refusals import Refusal, bad
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class BlobStore(Protocol):
+    """Where large files are kept; a folder here, an object store elsewhere."""
+
+    def size(self, sha256: str) -> int | None:
+        """Bytes of a blob, `None` if it is not there."""
+        ...
+
+    def open(self, sha256: str) -> BinaryIO:
+        """A blob, for reading from any offset."""
+        ...
+
+    def put(self, sha256: str, file: Path) -> None:
+        """Take a file whose bytes were verified; the file is gone afterwards."""
+        ...
+
+    def delete(self, sha256: str) -> None:
+        """Forget a blob."""
+        ...
+
+    def address(self, sha256: str) -> str | None:
+        """Where clients can fetch a blob without us, signed and for a while; `None` for nowhere."""
+        ...
+
+    def __iter__(self) -> Iterator[str]:
+        """All blobs."""
+        ...
+
+
+class FolderBlobs:
+    """Blobs in a folder of this machine, written whole or not at all.
+
+    Args:
+        folder: where they are: `ab/cd/<sha256>`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def size(self, sha256: str) -> int | None:
+        """Bytes of a blob, `None` if it is not there."""
+        try:
+            return self._path(sha256).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def open(self, sha256: str) -> BinaryIO:
+        """A blob, for reading from any offset."""
+        return self._path(sha256).open("rb")
+
+    def put(self, sha256: str, file: Path) -> None:
+        """Move a verified file here; it must be on the same file system."""
+        path = self._path(sha256)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file.chmod(0o444)
+        file.replace(path)
+
+    def delete(self, sha256: str) -> None:
+        """Forget a blob."""
+        self._path(sha256).unlink(missing_ok=True)
+
+    def address(self, sha256: str) -> str | None:  # noqa: ARG002 - an object store needs it
+        """Nowhere: a folder has no address."""
+        return None
+
+    def __iter__(self) -> Iterator[str]:
+        paths = self._folder.glob("??/??/*")
+        return (path.name for path in paths if SHA256.fullmatch(path.name))
+
+    def _path(self, sha256: str) -> Path:
+        if not SHA256.fullmatch(sha256):
+            raise bad(f"{sha256!r} is no SHA-256")
+        return self._folder / sha256[:2] / sha256[2:4] / sha256
+
+
+class Intake:
+    """A file that is just arriving: written aside, hashed on the way, kept only if it is right.
+
+    A context manager; what was not kept when it ends is gone.
+
+    Args:
+        folder: where it is written; on the same file system as the store.
+        limit: bytes after which the rest is refused.
+        durable: wait for the disk before it counts as written.
+    """
+
+    def __init__(self, folder: Path, *, limit: int, durable: bool) -> None:
+        self.path = folder / secrets.token_hex(16)
+        self.size = 0
+        self._limit = limit
+        self._durable = durable
+        self._hash = hashlib.sha256()
+        self._file = self.path.open("xb")
+
+    def __enter__(self) -> Intake:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take the next bytes.
+
+        Raises:
+            Refusal: 413, there are more than allowed.
+        """
+        self.size += len(data)
+        if self.size > self._limit:
+            raise Refusal(413, f"larger than the {self._limit} bytes that are allowed")
+        self._hash.update(data)
+        self._file.write(data)
+
+    def written(self) -> Path:
+        """The whole file, on disk."""
+        self._file.flush()
+        if self._durable:
+            os.fsync(self._file.fileno())
+        self._file.close()
+        return self.path
+
+    def keep(self, store: BlobStore, sha256: str, size: int | None = None) -> None:
+        """Put it into the store if it is what it was said to be.
+
+        Raises:
+            Refusal: 400, other bytes arrived.
+        """
+        found = self._hash.hexdigest()
+        if found != sha256 or size not in {None, self.size}:
+            raise bad(f"the bytes are not those of {sha256}: {self.size} bytes, SHA-256 {found}")
+        store.put(sha256, self.written())

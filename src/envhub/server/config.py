@@ -1,0 +1,57 @@
+"""What the host of a hub can set: `hub.toml` in the data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from envhub.errors import ArgumentError
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The rules of a hub; every field has a default, so the file need not exist.
+
+    Attributes:
+        public_url: the address under which others reach the hub; else what a request asked for.
+        durable: wait for the disk at each commit, so that not even a power cut loses one.
+        lfs_over: files of more bytes are kept outside git.
+        max_file: bytes of the largest file.
+        max_commit: bytes of the largest commit of small files.
+        max_push: bytes of the largest push.
+        quota: bytes that one owner's repos may hold together; 0 is no limit.
+        requests_per_minute: of one user, or one address without a token; 0 is no limit.
+        failures_per_minute: wrong tokens from one address before it has to wait.
+        immutable_tags: a tag, once made, can be neither moved nor deleted.
+        public_repos: whether repos may be seen without a token at all.
+    """
+
+    public_url: str = ""
+    durable: bool = True
+    lfs_over: int = 1_000_000
+    max_file: int = 50_000_000_000
+    max_commit: int = 250_000_000
+    max_push: int = 5_000_000_000
+    quota: int = 0
+    requests_per_minute: int = 6000
+    failures_per_minute: int = 60
+    immutable_tags: bool = False
+    public_repos: bool = True
+
+    @classmethod
+    def read(cls, folder: Path) -> Config:
+        """Read `hub.toml` of a data folder, if it is there.
+
+        Raises:
+            ArgumentError: it is not TOML, or has a field that there is not.
+        """
+        path = folder / "hub.toml"
+        if not path.is_file():
+            return cls()
+        try:
+            return msgspec.toml.decode(path.read_bytes(), type=cls)
+        except msgspec.MsgspecError as error:
+            fields = ", ".join(cls.__struct_fields__)
+            raise ArgumentError(
+                f"{path} cannot be used", why=str(error), hint=f"fields are: {fields}"
+            ) from error

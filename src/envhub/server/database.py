@@ -1,0 +1,229 @@
+"""The hub's SQLite database: schema, connections, transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+BUSY_SECONDS = 30.0
+VERSION = 1
+
+SCHEMA = """
+CREATE TABLE owners (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    kind TEXT NOT NULL CHECK (kind IN ('user', 'org')),
+    fullname TEXT NOT NULL,
+    email TEXT NOT NULL DEFAULT '',
+    created REAL NOT NULL
+);
+CREATE TABLE members (
+    org INTEGER NOT NULL REFERENCES owners ON DELETE CASCADE,
+    user INTEGER NOT NULL REFERENCES owners ON DELETE CASCADE,
+    role TEXT NOT NULL CHECK (role IN ('read', 'write', 'admin')),
+    PRIMARY KEY (org, user)
+) WITHOUT ROWID;
+CREATE TABLE tokens (
+    id INTEGER PRIMARY KEY,
+    owner INTEGER NOT NULL REFERENCES owners ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    hash TEXT NOT NULL UNIQUE,
+    role TEXT NOT NULL CHECK (role IN ('read', 'write', 'fine')),
+    scopes TEXT NOT NULL DEFAULT '{}',
+    created REAL NOT NULL,
+    expires REAL,
+    UNIQUE (owner, name)
+);
+CREATE TABLE repos (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    owner INTEGER NOT NULL REFERENCES owners,
+    name TEXT NOT NULL COLLATE NOCASE,
+    visibility TEXT NOT NULL CHECK (visibility IN ('public', 'private')),
+    gated TEXT NOT NULL DEFAULT '' CHECK (gated IN ('', 'auto', 'manual')),
+    sdk TEXT,
+    cas TEXT NOT NULL UNIQUE,
+    head TEXT NOT NULL DEFAULT '',
+    card TEXT NOT NULL DEFAULT '{}',
+    created REAL NOT NULL,
+    modified REAL NOT NULL,
+    downloads INTEGER NOT NULL DEFAULT 0,
+    likes INTEGER NOT NULL DEFAULT 0,
+    git_bytes INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (kind, owner, name)
+);
+CREATE INDEX repos_owner ON repos (owner);
+CREATE INDEX repos_modified ON repos (kind, modified, id);
+CREATE INDEX repos_created ON repos (kind, created, id);
+CREATE INDEX repos_downloads ON repos (kind, downloads, id);
+CREATE INDEX repos_likes ON repos (kind, likes, id);
+CREATE TABLE former_names (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL COLLATE NOCASE,
+    repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE,
+    PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
+CREATE TABLE grants (
+    repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE,
+    user INTEGER NOT NULL REFERENCES owners ON DELETE CASCADE,
+    role TEXT NOT NULL CHECK (role IN ('read', 'write', 'admin')),
+    PRIMARY KEY (repo, user)
+) WITHOUT ROWID;
+CREATE TABLE admissions (
+    id INTEGER PRIMARY KEY,
+    repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE,
+    user INTEGER NOT NULL REFERENCES owners ON DELETE CASCADE,
+    status TEXT NOT NULL CHECK (status IN ('pending', 'accepted', 'rejected')),
+    asked REAL NOT NULL,
+    UNIQUE (repo, user)
+);
+CREATE TABLE tags (
+    tag TEXT NOT NULL,
+    repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE,
+    PRIMARY KEY (tag, repo)
+) WITHOUT ROWID;
+CREATE INDEX tags_repo ON tags (repo);
+CREATE TABLE blobs (
+    sha256 TEXT PRIMARY KEY,
+    size INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE holdings (
+    repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE,
+    sha256 TEXT NOT NULL REFERENCES blobs,
+    since REAL NOT NULL,
+    PRIMARY KEY (repo, sha256)
+) WITHOUT ROWID;
+CREATE INDEX holdings_sha256 ON holdings (sha256);
+CREATE TABLE xorbs (
+    cas TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    bounds BLOB NOT NULL,
+    whole INTEGER NOT NULL,
+    PRIMARY KEY (cas, hash)
+) WITHOUT ROWID;
+CREATE TABLE runs (
+    cas TEXT NOT NULL,
+    xorb TEXT NOT NULL,
+    low INTEGER NOT NULL,
+    high INTEGER NOT NULL,
+    blob TEXT NOT NULL,
+    offset INTEGER NOT NULL,
+    PRIMARY KEY (cas, xorb, low, high)
+) WITHOUT ROWID;
+CREATE TABLE locks (
+    id INTEGER PRIMARY KEY,
+    repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    locked REAL NOT NULL,
+    UNIQUE (repo, path)
+);
+CREATE TABLE devices (
+    device TEXT PRIMARY KEY,
+    code TEXT NOT NULL UNIQUE,
+    expires REAL NOT NULL,
+    polled REAL NOT NULL DEFAULT 0,
+    owner INTEGER REFERENCES owners ON DELETE CASCADE,
+    role TEXT NOT NULL DEFAULT 'write'
+) WITHOUT ROWID;
+CREATE VIRTUAL TABLE names USING fts5 (name, tokenize = 'trigram');
+CREATE VIRTUAL TABLE words USING fts5 (name, tags, body, tokenize = 'porter unicode61');
+"""
+
+
+class Database:
+    """One SQLite file, many threads, several processes.
+
+    Readers never wait (write-ahead log); writers take turns. A connection is used by one thread at
+    a time and kept for the next.
+
+    Args:
+        path: the file; it is made if it does not exist.
+        durable: wait for the disk at each commit, so that not even a power cut loses one.
+    """
+
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
+        self._path = path
+        self._durable = durable
+        self._idle: list[sqlite3.Connection] = []
+        self._writing = threading.Lock()
+        with self.write() as connection:
+            if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+                for statement in SCHEMA.split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A connection for reading, for as long as the block runs."""
+        connection = self._idle.pop() if self._idle else self._connect()
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that is kept whole if the block ends well, and not at all otherwise."""
+        with self._writing, self.read() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def one(self, sql: str, *args: Any) -> sqlite3.Row | None:
+        """The first row of an answer."""
+        with self.read() as connection:
+            row: sqlite3.Row | None = connection.execute(sql, args).fetchone()
+        return row
+
+    def all(self, sql: str, *args: Any) -> list[sqlite3.Row]:
+        """All rows of an answer."""
+        with self.read() as connection:
+            return connection.execute(sql, args).fetchall()
+
+    def value(self, sql: str, *args: Any) -> Any:
+        """The first column of the first row, `None` if there is none."""
+        row = self.one(sql, *args)
+        return row[0] if row else None
+
+    def change(self, sql: str, *args: Any) -> int:
+        """Change rows in a transaction of its own; returns how many."""
+        with self.write() as connection:
+            return connection.execute(sql, args).rowcount
+
+    def copy(self, target: Path) -> None:
+        """Write a consistent copy of the database, also while others write to it."""
+        with self.read() as connection:
+            connection.execute("VACUUM INTO ?", (str(target),))
+
+    def check(self) -> list[str]:
+        """What SQLite finds to be wrong with the file."""
+        found = [row[0] for row in self.all("PRAGMA integrity_check")]
+        broken = [
+            f"row of {row[0]} refers to nothing" for row in self.all("PRAGMA foreign_key_check")
+        ]
+        return [line for line in found if line != "ok"] + broken
+
+    def close(self) -> None:
+        """Close every connection."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection

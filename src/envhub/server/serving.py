@@ -1,0 +1,106 @@
+"""Runs a hub: in the foreground until it is told to stop, or in a thread for as long as a block."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import uvicorn
+
+from envhub.server.app import make_app
+from envhub.server.hub import Hub
+
+GRACE_SECONDS = 20
+_LOGGED = ("route", "status", "seconds", "client")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line: time, level, what happened, and the numbers of a request."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as a line."""
+        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"time": when, "level": record.levelname.lower(), "message": record.getMessage()}
+        line |= {name: getattr(record, name) for name in _LOGGED if hasattr(record, name)}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+class _Server(uvicorn.Server):
+    """Calls somebody when it takes requests."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+def run(hub: Hub, host: str, port: int, ready: Callable[[str], object]) -> None:
+    """Serve until SIGTERM or Ctrl-C; what is under way then is finished first.
+
+    Args:
+        hub: what to serve.
+        host: the address to listen at.
+        port: 0 for any that is free.
+        ready: called with the hub's address when it takes requests.
+
+    Raises:
+        OSError: the address is taken, or not ours.
+    """
+    with _listening(host, port) as (listener, url):
+        _Server(_config(hub), lambda: ready(url)).run(sockets=[listener])
+
+
+@contextmanager
+def served(hub: Hub, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Serve in a thread for as long as the block runs; yields the hub's address."""
+    up = threading.Event()
+    with _listening(host, port) as (listener, url):
+        server = _Server(_config(hub), up.set)
+        thread = threading.Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
+        thread.start()
+        up.wait()
+        try:
+            yield url
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def log_to_stderr(level: int = logging.INFO) -> None:
+    """Write what happens to standard error, for a service manager to keep."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    for name in ("envhub.server", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(level)
+
+
+def _config(hub: Hub) -> uvicorn.Config:
+    return uvicorn.Config(
+        make_app(hub),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ws="none",
+    )
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[tuple[socket.socket, str]]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=512)
+    with listener:
+        shown = f"[{host}]" if ":" in host else host
+        yield listener, f"http://{shown}:{listener.getsockname()[1]}"
