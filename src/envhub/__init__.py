@@ -6,9 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from envhub.client import Client, make_env
+    from envhub.client import Client
     from envhub.envdict import EnvDict
     from envhub.errors import EnvHubError
+    from envhub.load import make_env
     from envhub.pins import Pin
     from envhub.refs import Ref
 
@@ -22,7 +23,7 @@ _HOMES = {
     "EnvHubError": "envhub.errors",
     "Pin": "envhub.pins",
     "Ref": "envhub.refs",
-    "make_env": "envhub.client",
+    "make_env": "envhub.load",
 }
 
 

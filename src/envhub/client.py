@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from envhub import moves
+from envhub.calls import naming_packages
 from envhub.envdict import EnvDict
-from envhub.errors import LockError, LockMismatchError, RefMovedWarning
+from envhub.errors import ArgumentError, LockError, LockMismatchError
 from envhub.fetch import Source, fetch
-from envhub.history import History, Run
-from envhub.hubs.base import Hub
+from envhub.history import History
+from envhub.hubs.base import Commit, Hub
 from envhub.hubs.registry import hub_for
-from envhub.inspection import diff
+from envhub.isolation.world import World
 from envhub.lockfile import Lock, explain, find_lock
-from envhub.make import AUTO, check_counts, make
+from envhub.logbook import Entry, Logbook
+from envhub.make import AUTO, INLINE, LEVELS, check_counts, make
 from envhub.manifest import NONE, Permissions, read_permissions
 from envhub.pins import Pin
 from envhub.refs import Ref, parse
@@ -25,6 +30,11 @@ from envhub.settings import Settings
 from envhub.store import Store
 from envhub.trust import SILENCE, Allowed, Consent, consent, decide, grant_for, require
 from envhub.trustfile import FILE, Policy, edit
+from envhub.uvprogram import Uv
+from envhub.wishes import Wishes
+from envhub.worlds import Preparer
+
+PLAIN = Wishes()
 
 
 class Client:
@@ -68,6 +78,7 @@ class Client:
         self.locked = locked
         self.store = Store(self.settings.home)
         self.history = History(self.settings.home / "history.json")
+        self.logbook = Logbook(self.settings.home / "runs.jsonl")
         self._lock = lock
 
     @property
@@ -179,8 +190,55 @@ class Client:
         self.allow(pin, said)
         source = self.fetch(pin)
         allowed = self.allow(pin, said, asked=read_permissions(source.root, pin.path))
-        self._announce(source)
+        if (last := self.history.last(pin)) and last.commit != pin.commit:
+            moves.announce(source, last, self.hub(pin.ref), self.store)
         return source, allowed
+
+    def world(
+        self, source: Source, allowed: Allowed, *, isolation: str = AUTO, wishes: Wishes = PLAIN
+    ) -> World | None:
+        """Source + Allowed → World: what an env declares is installed, unless it is there.
+
+        Args:
+            source: the verified files.
+            allowed: the consent to run them.
+            isolation: the level; `"inline"` needs no world.
+            wishes: what the user adds to what the env declares, and allows.
+
+        Raises:
+            EnvHubError: something cannot be had; see `envhub.worlds.Preparer.prepare`.
+        """
+        if isolation == INLINE and wishes.extra_requirements:
+            raise ArgumentError(
+                "extra_requirements need a venv of the env's own",
+                why="nothing is installed into the Python that this program runs under",
+                hint='isolation="auto"',
+            )
+        if isolation not in {AUTO, *LEVELS} - {INLINE}:
+            return None
+        path, pin = self.lock_path, source.pin
+        entry = Lock.read(path).entry(pin.ref) if path and path.is_file() else None
+        return self._preparer(wishes).prepare(
+            source,
+            permissions=allowed.permissions,
+            level=isolation,
+            locked=entry.worlds if entry else (),
+            date=lambda: self._date(pin),
+        )
+
+    @property
+    def _has_venvs(self) -> bool:
+        return self.settings.isolation in {AUTO, "venv"}
+
+    def _preparer(self, wishes: Wishes) -> Preparer:
+        return Preparer(Uv.from_settings(self.settings), wishes, strict=self.locked)
+
+    def _date(self, pin: Pin) -> datetime | None:
+        """When a commit was made; not asked for offline, where no index is asked either."""
+        if self.settings.offline:
+            return None
+        commit = Commit(pin.hub, pin.repo, pin.repo_type, pin.commit)
+        return self.hub(pin.ref).date(pin.ref, commit)
 
     def grant(self, ref: str | Ref, *, allow: Sequence[str] = (), deny: Sequence[str] = ()) -> Pin:
         """Remember in the user's policy file that a ref may run, at the commit it means now.
@@ -202,7 +260,8 @@ class Client:
         *,
         trust_remote_code: bool = False,
         permissions: Sequence[str] | None = None,
-        isolation: str = "auto",
+        isolation: str = AUTO,
+        wishes: Wishes = PLAIN,
         cfg: object | None = None,
         **params: Any,
     ) -> EnvDict:
@@ -211,117 +270,97 @@ class Client:
         source, allowed = self.prepare(
             ref, trust_remote_code=trust_remote_code, permissions=permissions
         )
-        envs = make(
-            source,
-            allowed,
-            n_envs=n_envs,
-            use_async_envs=use_async_envs,
-            isolation=self.settings.isolation if isolation == AUTO else isolation,
-            cfg=cfg,
-            params={**source.pin.ref.params, **params},
-        )
-        self.history.remember(source.pin)
+        level = self.settings.isolation if isolation == AUTO else isolation
+        world = self.world(source, allowed, isolation=level, wishes=wishes)
+        given = {"n_envs": n_envs, "use_async_envs": use_async_envs, **params}
+        given |= {"trust_remote_code": trust_remote_code, "permissions": permissions}
+        own = world is not None and world.level == "venv"
+        with (
+            self._noting_failure(allowed),
+            naming_packages(str(ref), wishes, given) if own else nullcontext(),
+        ):
+            envs = make(
+                source,
+                allowed,
+                n_envs=n_envs,
+                use_async_envs=use_async_envs,
+                isolation=level,
+                cfg=cfg,
+                params={**source.pin.ref.params, **params},
+                world=world,
+            )
+        self.note(allowed, envs.level)
         return envs
 
-    def lock(self, refs: Iterable[str | Ref], path: Path | None = None) -> Lock:
-        """Resolve refs anew and write their pins into the lock file, beside those it has."""
+    @contextmanager
+    def _noting_failure(self, allowed: Allowed) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.note(allowed, "")
+            raise
+
+    def note(self, allowed: Allowed, level: str) -> None:
+        """Note that the code of a pin ran: for the notice when its ref moves, and in the logbook.
+
+        Args:
+            allowed: what ran, and why it might.
+            level: the isolation level that was reached; empty if the code failed.
+        """
+        if level:
+            self.history.remember(allowed.pin)
+        words = allowed.permissions.words
+        self.logbook.add(Entry.of(allowed.pin, level=level, by=allowed.by, permissions=words))
+
+    def lock(
+        self, refs: Iterable[str | Ref], path: Path | None = None, *, wishes: Wishes = PLAIN
+    ) -> Lock:
+        """Resolve refs anew and write what they mean into the lock file, beside what it has.
+
+        That is the pin and, for this Python and platform, the packages. The files are fetched,
+        since they say which packages; nothing is run or installed. Where the settings say that
+        envs run with the caller's packages, none are locked.
+
+        Args:
+            refs: what to lock.
+            path: the lock file, if it is not the one in force.
+            wishes: what the user adds to what the envs declare, and allows.
+        """
         target = path or self.lock_path or Path.cwd() / "envhub.lock"
         held = Lock.read(target) if target.is_file() else Lock()
-        lock = held.with_pins([self.resolve_anew(ref) for ref in refs])
+        pins = [self.resolve_anew(ref) for ref in refs]
+        lock = held.with_pins(pins)
+        preparer = self._preparer(wishes)
+        for pin in pins if self._has_venvs else ():
+            packages = preparer.lock(self.fetch(pin), partial(self._date, pin))
+            entries = [entry for entry in lock.entries if entry.ref == str(pin.ref)]
+            lock = lock.with_entries(entry.with_world(packages) for entry in entries)
         lock.write(target)
         return lock
 
-    def sync(self) -> list[Source]:
-        """Fetch everything that the lock file has, so that it loads offline."""
+    def sync(self, *, trust_remote_code: bool = False, wishes: Wishes = PLAIN) -> list[Source]:
+        """Have everything that the lock file has, so that it loads offline.
+
+        Args:
+            trust_remote_code: consent to install what the envs declare; the policy may have it.
+            wishes: what the user allows.
+
+        Raises:
+            UntrustedError: an env declares packages, and nobody consented; all files are there.
+        """
         path = self.lock_path
         if path is None or not path.is_file():
             raise LockError(
                 "there is no envhub.lock here or in a parent folder", hint="envhub lock owner/name"
             )
-        return [self.fetch(self._resolve_locked(p.ref, p, path)) for p in Lock.read(path).pins]
-
-    def _announce(self, source: Source) -> None:
-        """Warn if the ref points elsewhere than when it last ran, and say what changed."""
-        pin = source.pin
-        last = self.history.last(pin)
-        if last is None or last.commit == pin.commit:
-            return
-        warnings.warn(
-            f"{str(pin.ref)!r} moved since it last ran: {last.commit[:12]} → {pin.version[:12]}\n"
-            f"{self._changes(source, last)}\n"
-            f"→ to stay where you were: {pin.ref.at(last.commit)}",
-            RefMovedWarning,
-            stacklevel=5,
-        )
-
-    def _changes(self, source: Source, last: Run) -> str:
-        old = replace(source.pin, ref=source.pin.ref.at(last.commit), commit=last.commit)
-        try:
-            before = fetch(
-                replace(old, digest=last.digest), self.hub(old.ref), self.store, offline=True
-            )
-        except OSError:
-            return "what changed is not known: the cache no longer has the old commit"
-        return diff(before, source).summary()
-
-
-def make_env(
-    ref: str | Ref,
-    n_envs: int = 1,
-    use_async_envs: bool = False,
-    *,
-    trust_remote_code: bool = False,
-    permissions: Sequence[str] | None = None,
-    isolation: str = "auto",
-    cfg: object | None = None,
-    token: str | None = None,
-    endpoint: str | None = None,
-    cache: str | Path | None = None,
-    offline: bool | None = None,
-    timeout: float | None = None,
-    **params: Any,
-) -> EnvDict:
-    """Load environments from a ref, ready to step.
-
-    Args:
-        ref: `owner/name[@revision][:path]`, a pasted address, `git+https://…`, `./folder`, …
-        n_envs: how many copies each vector env steps, ≥ 1.
-        use_async_envs: step them in parallel processes.
-        trust_remote_code: consent to run the repo's code, for this call.
-        permissions: exactly what it gets beyond its own files, like `["network"]`; what it asks for
-            besides, it does without. `None` leaves that to the policy.
-        isolation: `"auto"`, or the name of one level; `"inline"` is the caller's own process.
-        cfg: passed on to the repo's `make_env` if it takes a `cfg`.
-        token: token for the hub of this ref; sent nowhere else.
-        endpoint: the hub that `owner/name` means.
-        cache: folder of the cache.
-        offline: open no socket; the cache must have everything.
-        timeout: seconds that a silent connection may last.
-        **params: passed on to the repo's `make_env`, which must take them by name.
-
-    Returns:
-        `{suite: {task_id: VectorEnv}}`, each with `num_envs == n_envs`.
-
-    Raises:
-        EnvHubError: one of the tree in `envhub.errors`; whatever the repo's own `make_env` raises
-            comes through as it is.
-
-    Examples:
-        >>> envs = envhub.make_env("./examples/cartpole", n_envs=2, trust_remote_code=True)
-        >>> envs.only.reset(seed=0)[0].shape
-        (2, 4)
-    """
-    client = Client(endpoint=endpoint, token=token, cache=cache, offline=offline, timeout=timeout)
-    return client.make_env(
-        ref,
-        n_envs,
-        use_async_envs,
-        trust_remote_code=trust_remote_code,
-        permissions=permissions,
-        isolation=isolation,
-        cfg=cfg,
-        **params,
-    )
+        said = consent(trust_remote_code)
+        entries = Lock.read(path).entries
+        pins = [entry.pin for entry in entries]
+        sources = [self.fetch(self._resolve_locked(pin.ref, pin, path)) for pin in pins]
+        for entry, source in zip(entries, sources, strict=True):
+            if entry.worlds and self._has_venvs:
+                self.world(source, self.allow(source.pin, said), wishes=wishes)
+        return sources
 
 
 def _as_ref(ref: str | Ref) -> Ref:
