@@ -12,6 +12,8 @@ from gymnasium.vector.utils import iterate
 from envhub.worker.codec import Codec
 from envhub.worker.layout import Layout
 
+Array = np.ndarray[Any, Any]
+
 ARRAYS = (spaces.Box, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
@@ -62,22 +64,21 @@ class Actions:
         items = self._items(actions, self._count)
         return [self._codec.encode(items[part]) for part in rows]
 
-    def deal(self, actions: Any, places: Sequence[Any], rows: Sequence[slice]) -> list[bytes]:
+    def deal(self, actions: Any, envs: Array, places: Sequence[Array]) -> list[bytes]:
         """Write the actions of some shards into the block, or pack them, a payload for each shard.
 
         Args:
-            actions: one for each env of these shards.
+            actions: one for each of these envs.
+            envs: the envs, all those of some shards.
             places: for each shard the places of its actions.
-            rows: for each shard its envs.
 
         Raises:
             ValueError: there are not as many actions as envs.
         """
-        count = sum(part.stop - part.start for part in rows)
+        count = len(envs)
         if self._shape is not None and _fits(actions, self._dtype, (count, *self._shape[1:])):
-            for place, part in zip(places, rows, strict=True):
-                self.array[part] = actions[place]  # type: ignore[index]  # there is a shape
-            return [b""] * len(rows)
+            self.array[envs] = actions  # type: ignore[index]  # there is a shape, so an array, too
+            return [b""] * len(places)
         items = self._items(actions, count)
         return [self._codec.encode(_pick(items, place)) for place in places]
 
@@ -93,8 +94,8 @@ def _fits(actions: Any, dtype: Any, shape: tuple[int, ...]) -> bool:
     return type(actions) is np.ndarray and actions.dtype == dtype and actions.shape == shape
 
 
-def _pick(items: Any, place: Any) -> Any:
-    if isinstance(place, slice) or isinstance(items, np.ndarray):
+def _pick(items: Any, place: Array) -> Any:
+    if isinstance(items, np.ndarray):
         return items[place]
     return [items[index] for index in place.tolist()]
 

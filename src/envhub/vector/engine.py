@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import time
-import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from envhub.errors import EnvRaisedError, WorkerError, WorkerProtocolError
+from envhub.errors import EnvRaisedError, WorkerProtocolError
 from envhub.vector import caller, failures, profile
 from envhub.vector.failures import Failure
-from envhub.vector.infos import Add, Part, UnknownKindError
-from envhub.vector.observations import Objects
+from envhub.vector.hearing import Heard, Hearing, Told, garbled
+from envhub.vector.infos import Add, UnknownKindError
 from envhub.vector.options import Options, split
 from envhub.vector.pool import Answer, Asked, Pool, Worker
 from envhub.vector.recovery import Failed, Recovery
@@ -28,15 +27,6 @@ HINT = 'on_worker_failure="restart" or "replay" lets a vector env go on after su
 
 # What steps envs: an env that raises in it has failed.
 STEPPING = (protocol.RESET, protocol.STEP)
-
-Told = dict[str, Any]
-
-
-class Heard(NamedTuple):
-    """What some workers answered beside the block."""
-
-    parts: list[Part]
-    objects: list[Objects]
 
 
 class Engine:
@@ -63,7 +53,6 @@ class Engine:
         self.failures: list[Failure] = []
         self._recovery: Recovery | None = None
         self._map: Asked | None = None
-        self._dropped: set[str] = set()
         # After how many seconds a worker that was asked something counts as hung.
         self._seconds = {
             protocol.BUILD: options.start_timeout,
@@ -74,9 +63,8 @@ class Engine:
             protocol.SET: options.call_timeout,
         }
         spots = [Spot(i, *bounds) for i, bounds in enumerate(split(num_envs, num_workers))]
-        self._silence = [(protocol.DONE, b"")] * num_workers
-        self._quiet = Heard([Part(*spot) for spot in spots], [[] for _ in spots])
-        self.pool = Pool(starter, spots, spin=num_workers < caller.cores())
+        self._nothing: list[Told] = [{}] * num_workers
+        self.pool = Pool(starter, spots, caller.cores())
 
     @property
     def workers(self) -> list[Worker]:
@@ -101,6 +89,8 @@ class Engine:
     def map(self, plan: Plan) -> list[Told]:
         """Lay out the block and let the workers map it; whether their spaces fit the plan."""
         self.slab = Slab(plan, self.pool.memory_fd, self.pool.codec)
+        spots = [worker.spot for worker in self.workers]
+        self._hearing = Hearing(spots, self.slab, self._paces)
         replays = self.options.on_worker_failure == "replay"
         told = {
             "num_envs": plan.num_envs,
@@ -148,7 +138,7 @@ class Engine:
         some = self.pool.workers if workers is None else workers
         # All were asked at once: one that hangs does not give the others more time.
         hung_at = hung_at or self._hung_at(some[0])
-        return [self._answer(worker, patience, hung_at) for worker in some]
+        return [self.answer(worker, patience, hung_at) for worker in some]
 
     def heard(self, answers: Sequence[Answer], workers: Sequence[Worker] | None = None) -> Heard:
         """What workers answered to a reset or step.
@@ -157,18 +147,21 @@ class Engine:
             Exception: what an env raised.
             WorkerProtocolError: an answer makes no sense.
         """
-        if answers == self._silence and self._recovery is None:
-            return self._quiet
+        if self._recovery is None and (silence := self._hearing.silence(answers)) is not None:
+            return silence
         some = self.pool.workers if workers is None else workers
-        told = self.told(answers, stepping=True)
+        told = self._nothing[: len(answers)]
+        if any(payload for _, payload in answers):
+            told = self.told(answers, stepping=True)
         try:
-            parts = [self._part(*each) for each in zip(some, answers, told, strict=True)]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise self.broken(_garbled(error)) from error
+            heard = self._hearing.hear(some, [status for status, _ in answers], told)
+        except WorkerProtocolError as error:
+            self.broken(error)
+            raise
         if self._recovery is not None:
             for worker, more in zip(some, told, strict=True):
                 self._recovery.note(worker, more)
-        return Heard(parts, [more.get("objects", []) for more in told])
+        return heard
 
     def settle(self) -> None:
         """Hear out what was given up on, so that it is taken for nothing else."""
@@ -218,12 +211,10 @@ class Engine:
 
     def infos(self, heard: Heard, add: Add) -> dict[str, Any]:
         """The infos of all envs after a reset or step; `add` adds one env's as Gymnasium does."""
-        if heard is self._quiet:
-            return {}
         try:
             return self.slab.infos.batch(heard.parts, add)
         except UnknownKindError as error:
-            raise self.broken(_garbled(error)) from error
+            raise self.broken(garbled(error)) from error
 
     def results(self, answers: Sequence[Answer]) -> list[Any]:
         """What workers answered to a call, one result for each env.
@@ -279,7 +270,8 @@ class Engine:
             raise Failed(self._raised(worker, answer))
         return self._decoded(answer)
 
-    def _answer(self, worker: Worker, patience: float | None, hung_at: float | None) -> Answer:
+    def answer(self, worker: Worker, patience: float | None, hung_at: float | None) -> Answer:
+        """Wait for the answer of one worker, see `collect`."""
         while True:
             try:
                 answer = worker.hear(hung_at if patience is None else _first(patience, hung_at))
@@ -318,31 +310,6 @@ class Engine:
             raise self.broken(last.error(f"it failed {self.options.max_restarts} times in a row"))
         self.pool.ask(worker, asked, self.end_of(self.options.start_timeout))
 
-    def _part(self, worker: Worker, answer: Answer, told: Told) -> Part:
-        number, lo, hi = worker.spot
-        if "kinds" in told:
-            self.slab.infos.learn(number, told["kinds"])
-        if "profile" in told:
-            self._paces.note(told["profile"])
-        if "dropped" in told:
-            self._warn_dropped(told["dropped"])
-        odd = {int(row): dict(info) for row, info in told.get("infos", {}).items()}
-        if any(not 0 <= row < hi - lo for row in odd):
-            raise ValueError(f"infos of envs {sorted(odd)}")
-        if any(len(rows) != hi - lo for rows in told.get("objects", ())):
-            raise ValueError("objects of some envs only")
-        return Part(number, lo, hi, bool(answer[0] & protocol.RECORDS), odd)
-
-    def _warn_dropped(self, keys: Sequence[str]) -> None:
-        new = sorted(set(keys) - self._dropped)
-        if new:
-            self._dropped.update(new)
-            warnings.warn(
-                f"infos {', '.join(new)} stay behind: of an env that is not trusted, only numbers, "
-                "text, lists, dicts and arrays are taken",
-                stacklevel=2,
-            )
-
     def told(self, answers: Sequence[Answer], *, stepping: bool = False) -> list[Told]:
         """What answers carry.
 
@@ -365,7 +332,7 @@ class Engine:
             if stepping:
                 failures.announce([trouble for _, trouble in each])
         except (KeyError, TypeError, IndexError, AttributeError) as error:
-            return self.broken(_garbled(error))
+            return self.broken(garbled(error))
         if stepping:
             what = f"env {trouble['index']} was shut down after it raised {trouble['type']}"
             self.pool.broken = what
@@ -378,7 +345,7 @@ class Engine:
             if not isinstance(told, dict) or (status == protocol.FAILED and "troubles" not in told):
                 raise CodecError("it is of the wrong kind")
         except CodecError as error:
-            raise self.broken(_garbled(error)) from error
+            raise self.broken(garbled(error)) from error
         return told
 
     @staticmethod
@@ -389,10 +356,6 @@ class Engine:
 
 def _is_stepping(worker: Worker) -> bool:
     return worker.asked.command in STEPPING
-
-
-def _garbled(error: Exception) -> WorkerError:
-    return WorkerProtocolError("a worker's answer makes no sense", why=str(error))
 
 
 def _first(one: float | None, other: float | None) -> float | None:

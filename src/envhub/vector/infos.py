@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -46,6 +47,14 @@ class Column(NamedTuple):
     view: Array
 
 
+class Run(NamedTuple):
+    """Keys next to each other whose numbers are of one type: an array (keys, envs)."""
+
+    keys: tuple[str, ...]
+    masks: tuple[str, ...]
+    view: Array
+
+
 class Infos:
     """Reads what workers wrote with `worker.info.Records`.
 
@@ -63,6 +72,7 @@ class Infos:
         self._names: dict[int, dict[int, int]] = {}
         self._known: dict[Any, int] = {}
         self._kinds: list[list[Column]] = [[]]
+        self._runs: list[list[Run]] = [[]]
 
     def learn(self, worker: int, news: Sequence[Any]) -> None:
         """Note the kinds that a worker tells of.
@@ -76,6 +86,7 @@ class Infos:
             if key not in self._known:
                 self._known[key] = len(self._kinds)
                 self._kinds.append(self._columns(kind))
+                self._runs.append(self._runs_of(kind))
             self._names.setdefault(worker, {0: 0})[kind.number] = self._known[key]
 
     def forget(self, worker: int) -> None:
@@ -108,22 +119,29 @@ class Infos:
         return found
 
     def _columns(self, kind: info.Kind) -> list[Column]:
-        stride = CELLS * CELL
-        rows = self._records.shape[0]
         return [
-            Column(
-                key,
-                number,
-                np.ndarray(
-                    (rows,),
-                    np.dtype(number),
-                    buffer=self._memory,
-                    offset=self._records.offset + place * CELL,
-                    strides=(stride,),
-                ),
-            )
+            Column(key, number, self._cells(place, 1, number)[0])
             for place, (key, number) in enumerate(zip(kind.keys, kind.types, strict=True))
         ]
+
+    def _runs_of(self, kind: info.Kind) -> list[Run]:
+        runs, place = [], 0
+        for number, same in itertools.groupby(kind.types):
+            count = len(list(same))
+            keys = kind.keys[place : place + count]
+            masks = tuple(f"_{key}" for key in keys)
+            runs.append(Run(keys, masks, self._cells(place, count, number)))
+            place += count
+        return runs
+
+    def _cells(self, place: int, count: int, number: type) -> Array:
+        return np.ndarray(
+            (count, self._records.shape[0]),
+            np.dtype(number),
+            buffer=self._memory,
+            offset=self._records.offset + place * CELL,
+            strides=(CELL, CELLS * CELL),
+        )
 
     def _name(self, worker: int, number: int) -> int:
         try:
@@ -153,10 +171,11 @@ class Infos:
 
     def _whole(self, kind: int, parts: Sequence[Part]) -> dict[str, Any]:
         infos: dict[str, Any] = {}
-        count = sum(part.hi - part.lo for part in parts)
-        for key, _, view in self._kinds[kind]:
-            infos[key] = _gather(view, parts)
-            infos[f"_{key}"] = np.ones(count, np.bool_)
+        for keys, masks, view in self._runs[kind]:
+            columns = _gather(view, parts)
+            known = np.ones(columns.shape, np.bool_)
+            for key, mask, column, all_known in zip(keys, masks, columns, known, strict=True):
+                infos[key], infos[mask] = column, all_known
         return infos
 
     def _columnwise(self, kinds: Array, parts: Sequence[Part]) -> dict[str, Any] | None:
@@ -213,6 +232,10 @@ def _same_type(array: Array, value: Any) -> bool:
 
 
 def _gather(view: Array, parts: Sequence[Part]) -> Array:
-    if len(parts) == 1:
-        return view[parts[0].lo : parts[0].hi].copy()
-    return np.concatenate([view[part.lo : part.hi] for part in parts])
+    """A copy of what a view (..., envs) shows of the envs of some workers."""
+    together = all(one.hi == other.lo for one, other in itertools.pairwise(parts))
+    if together:
+        return view[..., parts[0].lo : parts[-1].hi].copy()
+    found = [view[..., part.lo : part.hi] for part in parts]
+    count = sum(part.hi - part.lo for part in parts)
+    return np.concatenate(found, axis=-1, out=np.empty((*view.shape[:-1], count), view.dtype))

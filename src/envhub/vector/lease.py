@@ -148,8 +148,8 @@ class Leased:
 
     def next_slot(self) -> int:
         """A slot that nobody sees and that is not the last; scratch, if there is none."""
-        for step in range(self._count - 1):
-            slot = (self.slot + step) % (self._count - 1) + 1
+        # The first of them, so that few are in use, and those stay in the processor's cache.
+        for slot in range(1, self._count):
             if slot != self.slot and self._ledger.is_free(slot):
                 return slot
         return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 import weakref
@@ -91,9 +90,11 @@ class Worker:
         """Send a command; that it cannot be sent shows when the answer is awaited."""
         self.awaited = sequence
         self.asked = asked
-        message = HEADER.pack(sequence, asked.command, asked.slot, len(asked.payload))
-        with contextlib.suppress(BellError):
-            self.bell.send(message + asked.payload, deadline)
+        command, slot, payload = asked
+        try:
+            self.bell.send(HEADER.pack(sequence, command, slot, len(payload)) + payload, deadline)
+        except BellError:
+            return
 
     def hear(self, deadline: float | None = None) -> Answer:
         """Wait for the answer that it owes.
@@ -139,7 +140,8 @@ class Pool:
     Args:
         starter: how workers are started.
         spots: the shards.
-        spin: whether the caller may spin for an answer: only if there are cores to spare.
+        cores: how many there are: workers spin for a command if each can have one, and the caller
+            spins for an answer if there is one to spare.
 
     Attributes:
         memory_fd: the shared block.
@@ -147,10 +149,11 @@ class Pool:
         broken: why these workers cannot be used any more, if they cannot.
     """
 
-    def __init__(self, starter: starts.Starter, spots: Sequence[Spot], *, spin: bool) -> None:
+    def __init__(self, starter: starts.Starter, spots: Sequence[Spot], cores: int) -> None:
         self.starter = starter
         self.codec = starter.codec
-        self.spin = spin
+        self._workers_spin = len(spots) <= cores
+        self._spin = len(spots) < cores
         self.sequence = 0
         self.cursors: np.ndarray[Any, Any] | None = None
         self.broken = ""
@@ -165,11 +168,11 @@ class Pool:
         theirs_read, ours_write = os.pipe()
         log_fd = block.create()
         limit = 1 << 31 if self.codec.trusted else UNTRUSTED_LIMIT
-        bell = Bell(ours_read, ours_write, spin=self.spin, limit=limit)
+        bell = Bell(ours_read, ours_write, spin=self._spin, limit=limit)
         ends = Ends(theirs_read, theirs_write, self.memory_fd, log_fd)
         self._bells.add(bell)
         try:
-            process, payload = self.starter.start(worker.spot, ends, spin=True)
+            process, payload = self.starter.start(worker.spot, ends, spin=self._workers_spin)
         except BaseException:
             bell.close()
             os.close(log_fd)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import multiprocessing
-import selectors
+import select
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -46,11 +48,15 @@ class Stream:
             )
         self._engine = engine
         self._shards = len(workers) if whole else batch_size // sizes[0]
-        # The workers that were sent actions, with the time at which each counts as hung.
-        self._pending: dict[int, float | None] = {}
-        self._ready: list[tuple[Worker, Answer]] = []
-        self._ears = selectors.DefaultSelector()
+        # The workers that were sent actions, by what they are heard on, with the time at which each
+        # counts as hung; and what was heard of those that have answered.
+        self._pending: dict[int, tuple[Worker, float | None]] = {}
+        self._ready: dict[int, tuple[Worker, Answer]] = {}
+        self._ears = select.poll()
+        self._all = np.arange(engine.num_envs)
         self._owner = np.repeat(np.arange(len(workers)), sizes)
+        self._envs = [self._all[worker.lo : worker.hi] for worker in workers]
+        self._batch: VectorEnv[Any, Any, Any] = VectorEnv()
 
     @property
     def is_pending(self) -> bool:
@@ -69,26 +75,27 @@ class Stream:
             AlreadyPendingCallError: some of them were sent actions that were not received.
             ValueError: there are not as many actions as envs.
         """
-        turn = self._turn(env_ids)
-        busy = [worker.spot.worker for worker, _ in turn if worker.awaited is not None]
-        ready = [worker.spot.worker for worker, _ in self._ready]
-        if busy or not set(ready).isdisjoint(worker.spot.worker for worker, _ in turn):
+        envs = self._all if env_ids is None else np.asarray(env_ids)
+        workers, places = self._turn(envs)
+        if any(
+            worker.awaited is not None or worker.spot.worker in self._ready for worker in workers
+        ):
             raise AlreadyPendingCallError(
                 "Calling `send` for envs whose last step was not received.", "step"
             )
-        places = [place for _, place in turn]
-        rows = [slice(worker.lo, worker.hi) for worker, _ in turn]
-        payloads = self._engine.slab.actions.deal(actions, places, rows)
-        spare = self._engine.slab.delivery.spare
-        for (worker, _), payload in zip(turn, payloads, strict=True):
+        engine = self._engine
+        payloads = engine.slab.actions.deal(actions, envs, places)
+        spare, hung_at = engine.slab.delivery.spare, engine.end_of(engine.options.step_timeout)
+        for worker, payload in zip(workers, payloads, strict=True):
             asked = Asked(protocol.STEP, spare(worker.slot), payload)
-            self._engine.pool.ask(worker, asked, self._hung_at())
-            self._await(worker)
+            engine.pool.ask(worker, asked, hung_at)
+            self._await(worker, hung_at)
 
     def await_all(self) -> None:
-        """Let `recv` answer for what all workers were asked just now."""
+        """Let `recv` answer for what all workers were asked just now: a reset."""
+        hung_at = self._engine.end_of(self._engine.options.reset_timeout)
         for worker in self._engine.workers:
-            self._await(worker)
+            self._await(worker, hung_at)
 
     def recv(self, timeout: float | None) -> Outcome:
         """The outcome of the steps of those envs that were ready first.
@@ -110,73 +117,68 @@ class Stream:
                 raise multiprocessing.TimeoutError(
                     f"The call to `recv` has timed out after {timeout} second(s)."
                 )
-        batch = [self._ready.pop(0) for _ in range(self._shards)]
+        batch = [self._ready.pop(number) for number in list(self._ready)[: self._shards]]
         return self._outcome([worker for worker, _ in batch], [answer for _, answer in batch])
 
     def close(self) -> None:
         """Stop listening."""
-        self._ears.close()
-        self._pending, self._ready = {}, []
+        self._pending, self._ready = {}, {}
 
-    def _await(self, worker: Worker) -> None:
-        self._pending[worker.spot.worker] = self._hung_at()
-        self._ears.register(worker.bell.read_fd, selectors.EVENT_READ, worker)
+    def _await(self, worker: Worker, hung_at: float | None) -> None:
+        self._pending[worker.bell.read_fd] = worker, hung_at
+        self._ears.register(worker.bell.read_fd, select.POLLIN)
 
     def _listen(self, patience: float | None) -> bool:
         """Take what can be heard, or wait for it; `False` if patience is at an end."""
-        ends = [end for end in (patience, *self._pending.values()) if end is not None]
-        wait = max(0.0, min(ends) - time.monotonic()) if ends else None
-        heard = [key.data for key, _ in self._ears.select(wait)]
-        for worker in heard:
-            self._take(worker)
+        ends = [end for _, end in self._pending.values() if end is not None]
+        if patience is not None:
+            ends.append(patience)
+        heard = self._ears.poll(_milliseconds(min(ends) - time.monotonic()) if ends else None)
+        for fd, _ in heard:
+            self._take(fd)
         if heard:
             return True
         now = time.monotonic()
-        hung = [number for number, end in self._pending.items() if end is not None and end <= now]
-        for number in hung:
-            self._take(self._engine.workers[number])
+        hung = [fd for fd, (_, end) in self._pending.items() if end is not None and end <= now]
+        for fd in hung:
+            self._take(fd)
         return bool(hung) or patience is None or now < patience
 
-    def _take(self, worker: Worker) -> None:
-        # Unregistered before it is heard: if it has died, its pipe gives way to another.
-        self._ears.unregister(worker.bell.read_fd)
-        hung_at = self._pending.pop(worker.spot.worker)
-        (answer,) = self._engine.collect([worker], hung_at=hung_at)
-        self._ready.append((worker, answer))
+    def _take(self, fd: int) -> None:
+        # Forgotten before it is heard: if it has died, its pipe gives way to another.
+        self._ears.unregister(fd)
+        worker, hung_at = self._pending.pop(fd)
+        self._ready[worker.spot.worker] = worker, self._engine.answer(worker, None, hung_at)
 
-    def _hung_at(self) -> float | None:
-        seconds = self._engine.options.step_timeout
-        return None if seconds is None else time.monotonic() + seconds
-
-    def _turn(self, env_ids: Any) -> list[tuple[Worker, Any]]:
+    def _turn(self, envs: Array) -> tuple[list[Worker], list[Array]]:
         """The workers of some envs, each with the places of its envs among them."""
-        workers = self._engine.workers
-        if env_ids is None:
-            return [(worker, slice(worker.lo, worker.hi)) for worker in workers]
-        ids = np.asarray(env_ids)
-        turn: list[tuple[Worker, Any]] = []
-        for number in dict.fromkeys(self._owner[ids].tolist()):
-            worker = workers[number]
-            places = np.flatnonzero((ids >= worker.lo) & (ids < worker.hi))
-            places = places[np.argsort(ids[places], kind="stable")]
-            if not np.array_equal(ids[places], np.arange(worker.lo, worker.hi)):
-                raise ArgumentError(
-                    f"env_ids has some of the envs {worker.lo} to {worker.hi - 1}, not each once",
-                    why="the envs of one worker step together",
-                    hint='env_ids as `recv` gave them in info["env_id"]',
-                )
-            turn.append((worker, places))
-        return turn
+        order = np.argsort(envs, kind="stable")
+        found = envs[order]
+        numbers = list(dict.fromkeys(self._owner[found].tolist()))
+        whole = np.concatenate([self._envs[number] for number in numbers]) if numbers else found
+        if not np.array_equal(found, whole):
+            raise ArgumentError(
+                f"env_ids={envs.tolist()!s:.80} has some of the envs of a worker, not each once",
+                why="the envs of one worker step together",
+                hint='env_ids as `recv` gave them in info["env_id"]',
+            )
+        workers = [self._engine.workers[number] for number in numbers]
+        ends = [0, *itertools.accumulate(worker.hi - worker.lo for worker in workers)]
+        places = [order[start:end] for start, end in itertools.pairwise(ends)]
+        return workers, places
 
     def _outcome(self, workers: Sequence[Worker], answers: Sequence[Answer]) -> Outcome:
         engine, slab = self._engine, self._engine.slab
         heard = engine.heard(answers, workers)
+        envs = np.concatenate([self._envs[worker.spot.worker] for worker in workers])
         shards = [(worker.slot, slice(worker.lo, worker.hi)) for worker in workers]
-        observation = slab.observation_of_some(shards, heard.objects)
-        rewards, terminations, truncations = slab.outcome_of_some([rows for _, rows in shards])
-        batch: VectorEnv[Any, Any, Any] = VectorEnv()
-        batch.num_envs = len(rewards)
-        infos = engine.infos(heard, batch._add_info)
-        ids = [np.arange(worker.lo, worker.hi) for worker in workers]
-        infos[ENV_ID] = ids[0] if len(ids) == 1 else np.concatenate(ids)
+        observation = slab.observation_of_some(envs, shards, heard.objects)
+        rewards, terminations, truncations = slab.outcome_of_some(envs)
+        self._batch.num_envs = len(envs)
+        infos = engine.infos(heard, self._batch._add_info)
+        infos[ENV_ID] = envs
         return observation, rewards, terminations, truncations, infos
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, math.ceil(seconds * 1000))
