@@ -44,6 +44,7 @@ EnvHubError
 └── CommandError             (RuntimeError)          command-failed
 
 RefMovedWarning              (UserWarning)
+UnsandboxedWarning           (UserWarning)
 ```
 
 Each error also inherits the built-in that people already catch, and carries four fields:
@@ -336,3 +337,7 @@ class CommandError(EnvHubError, RuntimeError):
 
 class RefMovedWarning(UserWarning):
     """A branch or tag points to another commit than when it last ran."""
+
+
+class UnsandboxedWarning(UserWarning):
+    """An env runs without a sandbox, because the machine has none."""

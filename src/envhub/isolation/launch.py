@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ class Launch:
         told: what `worker.zygote.main` is told; `lockdown` in it goes to `worker.lockdown.apply`
             before any package can be imported.
         variables: environment variables to set, or to take out where the value is `None`.
+        ending: the signal that ends it, and all that it has started.
     """
 
     world: World
@@ -36,6 +38,7 @@ class Launch:
     before: tuple[str, ...] = ()
     told: Mapping[str, Any] = field(default_factory=dict)
     variables: Mapping[str, str | None] = field(default_factory=dict)
+    ending: int = signal.SIGKILL
 
     @property
     def argv(self) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ class Zygote:
     def __init__(self, launch: Launch) -> None:
         self.spent = False
         self._folder = launch.folder
+        self._ending = launch.ending
         self._log_fd, self._early_fd = block.create(), block.create()
         self._line, theirs = pair()
         self._code: int | None = None
@@ -118,9 +119,7 @@ class Zygote:
         """End it and all processes of its session's group at once."""
         if self._code is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
-            with contextlib.suppress(ProcessLookupError):
-                self.process.kill()
+                os.killpg(self.pid, self._ending)
 
     def wait(self) -> int | None:
         """Its exit status, when it has ended; `None` if it does not within some seconds."""
@@ -134,6 +133,9 @@ class Zygote:
         self._line.close()
         if self._code is None and self._ended(QUIET_END) is None:
             self.kill()
+            self._ended(REAPED)
+        if self._code is None:  # it does not hear the gentler signal
+            self.process.kill()
             self._ended(REAPED)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)  # what it has left behind

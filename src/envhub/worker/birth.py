@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
 import signal
 import sys
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, List
 
 from . import lastwords
 
@@ -22,6 +23,8 @@ THREAD_SETTERS = (
     "MKL_Set_Num_Threads",
     "omp_set_num_threads",
 )
+_seen: List[str] = []
+
 THREAD_LIBRARIES = ("openblas", "mkl_rt", "libgomp", "libiomp", "libomp")
 
 
@@ -99,6 +102,10 @@ def loaded_libraries() -> Iterator[str]:
     """The paths of the shared libraries in this process."""
     if sys.platform != "linux":
         return
-    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+    # In a sandbox a forked process may not look at itself; it has what its parent had.
+    with contextlib.suppress(OSError), open(
+        "/proc/self/maps", encoding="utf-8", errors="replace"
+    ) as maps:
         paths = {line.rpartition(" ")[2].rstrip("\n") for line in maps}
-    yield from sorted(path for path in paths if path.startswith("/") and ".so" in path)
+        _seen[:] = sorted(path for path in paths if path.startswith("/") and ".so" in path)
+    yield from _seen

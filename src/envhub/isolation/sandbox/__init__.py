@@ -1,0 +1,1 @@
+"""The sandbox around an env's processes: what this machine can do, and how it is done."""
