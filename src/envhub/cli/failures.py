@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import click
 
+from envhub.cli.hints import at_terminal
 from envhub.cli.look import Problem
 from envhub.cli.output import ClosedPipeError, Output
 from envhub.errors import EnvHubError
@@ -27,7 +28,10 @@ def status_of(out: Output, command: Callable[[], object]) -> int:
     try:
         result = command()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place that can say what happened
-        status, problem = verdict(_cause(error))
+        cause = _cause(error)
+        if isinstance(cause, EnvHubError):
+            cause.hint = at_terminal(cause.hint, out.args)
+        status, problem = verdict(cause)
         if problem:
             out.problem(problem)
         return status

@@ -15,6 +15,8 @@ from envhub.cli.options import (
     offline_option,
     output_options,
     refs_argument,
+    trust_option,
+    wishes_options,
 )
 from envhub.cli.output import Output
 from envhub.cli.report import pin_data
@@ -22,21 +24,26 @@ from envhub.errors import LockError
 from envhub.fetch import Source
 from envhub.lockfile import NAME, Lock
 from envhub.pins import Pin
+from envhub.requirements import LockedRequirements
+from envhub.wishes import Wishes
 
 
 @click.command(
     epilog=examples(
         "envhub lock ./examples/cartpole ./examples/pusht",
         "envhub lock",
+        "envhub lock you/env --extra-requirement packaging",
     )
 )
 @click.argument("refs", metavar="[REF]...", nargs=-1)
+@wishes_options
 @output_options
 @click.pass_obj
-def lock(out: Output, /, refs: Sequence[str]) -> None:
-    """Write what refs mean now into envhub.lock.
+def lock(out: Output, /, refs: Sequence[str], *, wishes: Wishes) -> None:
+    """Write what refs mean now into envhub.lock: files, packages, Python.
 
-    Without a REF, all that it has are looked up anew.
+    Packages are those for this platform; what was locked on others stays. Without a REF, all that
+    the file has are looked up anew.
     """
     user = client(out)
     path = user.lock_path or Path.cwd() / NAME
@@ -44,24 +51,31 @@ def lock(out: Output, /, refs: Sequence[str]) -> None:
     if not refs and not before.pins:
         raise LockError("there is nothing to lock", hint="envhub lock owner/name")
     asked = refs or [str(pin.ref) for pin in before.pins]
-    after = user.lock(asked, path)
-    changes = {str(pin.ref): _change(before, pin) for pin in after.pins}
-    rows = [(str(pin.ref), pin.version[:19], changes[str(pin.ref)]) for pin in after.pins]
-    data = [{**pin_data(pin), "change": changes[str(pin.ref)]} for pin in after.pins]
+    after = user.lock(asked, path, wishes=wishes)
+    rows, data = [], []
+    for entry in after.entries:
+        change, worlds = _change(before, entry.pin), [_world(each) for each in entry.worlds]
+        rows.append((entry.ref, entry.pin.version[:19], "\n".join(worlds) or "–", change))
+        data.append({**pin_data(entry.pin), "worlds": worlds, "change": change})
     out.emit(
         {"lock": str(path), "pins": data},
-        Table(("ref", "pinned to", "change"), rows),
+        Table(("ref", "pinned to", "packages", "change"), rows),
         f"{path} has {count(len(rows), 'pin')}",
         brief=[pin.pinned_ref for pin in after.pins],
     )
 
 
-@click.command(epilog=examples("envhub sync", "envhub sync --json"))
+@click.command(epilog=examples("envhub sync", "envhub sync --trust-remote-code"))
+@trust_option
+@wishes_options
 @output_options
 @click.pass_obj
-def sync(out: Output, /) -> None:
-    """Download everything that envhub.lock has."""
-    _show(out, client(out).sync())
+def sync(out: Output, /, *, trust_remote_code: bool, wishes: Wishes) -> None:
+    """Download and install everything that envhub.lock has.
+
+    To install what an env declares needs the same consent as to run it.
+    """
+    _show(out, client(out).sync(trust_remote_code=trust_remote_code, wishes=wishes))
 
 
 @click.command(
@@ -96,6 +110,11 @@ def _show(out: Output, sources: Sequence[Source]) -> None:
         Table(("ref", "version", "files", "size", "folder"), rows, right=("files", "size")),
         brief=[source.root for source in sources],
     )
+
+
+def _world(world: LockedRequirements) -> str:
+    packages = count(len(world.packages), "package")
+    return f"{packages}, Python {world.python}, {world.platform}"
 
 
 def _change(before: Lock, pin: Pin) -> str:

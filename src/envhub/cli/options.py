@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ import click
 from envhub.cli.output import Output
 from envhub.client import Client
 from envhub.settings import Settings
+from envhub.wishes import COMMIT, Wishes
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -48,6 +50,53 @@ allow_option = click.option(
     callback=_words,
     help="Exactly what it gets beyond its own files: network,gpu,…; or none.",
 )
+
+
+def wishes_options(function: _F) -> _F:
+    """What the user adds to what envs declare, and allows, as the argument `wishes`."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        mine = {name: options.pop(name) for name in _WISHES}
+        return function(*args, wishes=Wishes(**mine), **options)
+
+    for name, (option, words) in reversed(_WISHES.items()):
+        call = click.option(option, name, **words)(call)
+    return call  # type: ignore[return-value]  # click calls it with options by name
+
+
+_WISHES: dict[str, tuple[str, dict[str, Any]]] = {
+    "extra_requirements": (
+        "--extra-requirement",
+        {
+            "multiple": True,
+            "metavar": "PACKAGE",
+            "help": "Install this beside what the env declares; may be repeated.",
+        },
+    ),
+    "allow_build": (
+        "--allow-build",
+        {
+            "multiple": True,
+            "metavar": "PACKAGE",
+            "help": "Build this one from source, which runs its code; may be repeated.",
+        },
+    ),
+    "allow_python_download": (
+        "--allow-python-download",
+        {"is_flag": True, "help": "Download a Python if none here suits."},
+    ),
+    "exclude_newer": (
+        "--exclude-newer",
+        {
+            "metavar": "DAY",
+            "default": COMMIT,
+            "show_default": True,
+            "help": "Packages of which day: commit (the env's), never (today), 2025-01-31.",
+        },
+    ),
+}
+
 offline_option = click.option(
     "--offline", is_flag=True, help="Open no socket; the cache must have it all."
 )

@@ -24,6 +24,7 @@ from envhub.cli.options import (
     output_options,
     ref_argument,
     trust_option,
+    wishes_options,
 )
 from envhub.cli.output import Output
 from envhub.cli.report import Report, task_name
@@ -34,6 +35,7 @@ from envhub.make import AUTO, LEVELS
 from envhub.policies import policy_maker
 from envhub.rollout import AnyVectorEnv, Record, Rollout, Task, TaskRollout, rollout, rollout_tasks
 from envhub.video import Recorder
+from envhub.wishes import Wishes
 
 
 def parse_param(_ctx: click.Context, _param: click.Parameter, texts: Sequence[str]) -> Any:
@@ -69,6 +71,7 @@ class Run:
     video: Path | None = None
     task: tuple[str, ...] = ()
     param: dict[str, Any] = field(default_factory=dict)
+    wishes: Wishes = field(default_factory=Wishes)
 
     def asked(self) -> dict[str, Any]:
         """What decides about the numbers, for `--json`."""
@@ -135,6 +138,7 @@ class Run:
     show_default=True,
     help="Where the env's code runs.",
 )
+@wishes_options
 @click.option("--locked", is_flag=True, help="Refuse a ref that envhub.lock does not have.")
 @offline_option
 @output_options
@@ -196,6 +200,7 @@ def make(user: Client, wish: Run) -> EnvDict:
         trust_remote_code=wish.trust_remote_code,
         permissions=wish.permissions,
         isolation=wish.isolation,
+        wishes=wish.wishes,
         **wish.param,
     )
 
