@@ -113,3 +113,68 @@ def test_arguments_cross(isolated: Make) -> None:
     assert envs.only.step([0])[1] == np.array([0.0])
     with pytest.raises(errors.ArgumentTypeError, match="cannot leave this process"):
         isolated(repo, params={"sutton_barto_reward": print})
+
+
+PARTS = """
+class Engine:
+    step_size = 0.5
+    mass = np.arange(3.0)
+    def scale(self, factor, *, twice=False):
+        return self.mass * factor * (2 if twice else 1)
+    def itself(self):
+        return self
+
+class Env(gym.Env):
+    observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+    metadata = {"render_modes": ["rgb_array"]}
+    def __init__(self, index):
+        self.index, self.engine, self.render_mode = index, Engine(), "rgb_array"
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(2, np.float32), {}
+    def step(self, action):
+        return np.full(2, self.engine.step_size, np.float32), 0.0, False, False, {}
+    def render(self):
+        return np.full((4, 4, 3), self.index, np.uint8)
+    def greet(self, name):
+        return f"{name} {self.index}"
+
+def make_env(n_envs=1, use_async_envs=False):
+    kind = gym.vector.AsyncVectorEnv if use_async_envs else gym.vector.SyncVectorEnv
+    return kind([lambda i=i: gym.wrappers.TimeLimit(Env(i), 10) for i in range(n_envs)])
+"""
+
+
+@pytest.mark.parametrize("use_async", [False, True])
+def test_parts_of_an_env(isolated: Make, use_async: bool) -> None:
+    """Attributes and methods of one env are at hand, and of what is in it, without the object."""
+    env = isolated(HEAD + PARTS, n_envs=3, use_async_envs=use_async).only
+    one = env.envs[2].unwrapped
+    assert one.index == 2
+    assert env.envs[1].greet("you") == "you 1"
+    assert one.engine.mass.tolist() == [0, 1, 2]
+    assert one.engine.scale(2.0, twice=True).tolist() == [0, 4, 8]
+    one.engine.step_size = 0.25
+    env.reset(seed=1)
+    assert env.step([0, 0, 0])[0].tolist() == [[0.5, 0.5], [0.5, 0.5], [0.25, 0.25]]
+    assert "env 2 in its own process: env.unwrapped.engine" in repr(one.engine)
+    with pytest.raises(TypeError, match=r"engine.itself\(\) returned cannot leave.* Engine"):
+        one.engine.itself()
+    with pytest.raises(errors.EnvRaisedError, match="no attribute 'nothing'"):
+        _ = one.nothing
+    assert not hasattr(one, "__array_interface__")
+
+
+def test_calls(isolated: Make) -> None:
+    """`call`, `get_attr`, `set_attr` and `render` are those of a vector env."""
+    env = isolated(HEAD + PARTS, n_envs=2).only
+    env.reset(seed=1)
+    assert env.call("greet", "me") == ("me 0", "me 1")
+    assert env.get_attr("index") == (0, 1)
+    env.set_attr("index", [5, 6])
+    assert [frame[0, 0, 0] for frame in env.render()] == [5, 6]
+    with pytest.raises(errors.EnvRaisedError, match="Engine does not cross a trust border"):
+        env.get_attr("engine")
+    with pytest.raises(ValueError, match="does not cross a trust border"):
+        env.set_attr("index", print)
+    assert env.get_attr("index") == (5, 6)

@@ -30,12 +30,23 @@ leaves = (
     | arrays
     | arrays.map(lambda array: array.reshape(-1)[0])
 )
+
+
+def objects(items: list[Any]) -> Any:
+    """An array of objects, as Gymnasium before 1.0 made of infos."""
+    array = np.empty(len(items), object)
+    for index, item in enumerate(items):
+        array[index] = item
+    return array
+
+
 keys = st.text() | st.integers() | st.booleans()
 values = st.recursive(
     leaves,
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.lists(inner, max_size=3).map(tuple)
+        | st.lists(inner, max_size=3).map(objects)
         | st.dictionaries(keys, inner, max_size=3)
     ),
     max_leaves=8,
@@ -76,7 +87,7 @@ STRANGE = {
     "object": object(),
     "set": {1, 2},
     "function": len,
-    "objects": np.array([None]),
+    "objects": np.array([object()]),
     "code": [lambda: 1],
     "loop": looped(),
     "long": 10**5000,

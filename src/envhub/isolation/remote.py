@@ -15,7 +15,7 @@ from envhub.vector import AsyncVectorEnv, BatchedVectorEnv
 from envhub.vector.options import Options
 from envhub.vector.planning import Wanted
 from envhub.vector.starts import Started
-from envhub.worker import lazy, spaces
+from envhub.worker import lazy, protocol, spaces
 from envhub.worker.codec import Codec, Plain
 from envhub.worker.local import Ends
 from envhub.worker.places import Spot
@@ -86,6 +86,19 @@ class HostedVectorEnv(AsyncVectorEnv):
     def envs(self) -> list[EnvProxy]:
         """The envs, from afar: attributes and methods go to them and back as plain values."""
         return [EnvProxy(self, index) for index in range(self.num_envs)]
+
+    def ask_env(self, index: int, do: str, path: tuple[str, ...], *told: Any) -> Any:
+        """Get, set or call what a path of names leads to from one env; see `worker.reach`."""
+        self._assert_is_running()
+        self._begin("call_async")
+        reach = [do, list(path), *told]
+        each = [
+            {"reach": reach, "rows": [index - worker.lo] * (worker.lo <= index < worker.hi)}
+            for worker in self._engine.workers
+        ]
+        self._engine.call(protocol.CALL, each)
+        (result,) = self._engine.results(self._collect("call", None))
+        return result
 
     def close_extras(self, timeout: float | None = None, terminate: bool = False) -> None:
         """Close the envs and end their workers."""

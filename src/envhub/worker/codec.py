@@ -13,10 +13,9 @@ import pickle
 from typing import Any, Dict, List, Protocol, Tuple
 
 import numpy as np
-from gymnasium import Space
-from gymnasium.spaces import GraphInstance
 
 from . import spaces
+from .gyms import GraphInstance, Space
 
 # Marks a JSON object that stands for something which JSON lacks.
 TAG = "$"
@@ -152,6 +151,9 @@ def _told_special(value: Any, arrays: List[bytes]) -> Any:
         arrays.append(np.ascontiguousarray(value).tobytes())
         shape = list(value.shape)
         return {TAG: "array", "dtype": value.dtype.str, "shape": shape, "scalar": scalar}
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        items = [_told(item, arrays) for item in value.reshape(-1).tolist()]
+        return {TAG: "objects", "of": items, "shape": list(value.shape)}
     if isinstance(value, bytes):
         return {TAG: "bytes", "of": base64.b64encode(value).decode()}
     if isinstance(value, Space):
@@ -191,13 +193,19 @@ def _read_special(told: Dict[str, Any], rest: memoryview) -> Tuple[Any, memoryvi
     if kind == "bytes":
         return base64.b64decode(told["of"]), rest
     items, rest = _read_list(told["of"], rest)
-    if kind == "tuple":
-        return tuple(items), rest
-    if kind == "graph":
-        return GraphInstance(*items), rest
-    if kind == "dict":
-        return dict(items), rest
+    if kind == "objects":
+        return _objects(items, told["shape"]), rest
+    if kind in _COLLECTIONS:
+        return _COLLECTIONS[kind](items), rest
     raise ValueError(f"an unknown mark {kind!r:.100}")
+
+
+def _objects(items: List[Any], shape: List[int]) -> Any:
+    """An array of Python objects: what Gymnasium before 1.0 made of infos."""
+    flat = np.empty(len(items), object)
+    for index, item in enumerate(items):
+        flat[index] = item
+    return flat.reshape([int(size) for size in shape])
 
 
 def _read_array(told: Dict[str, Any], rest: memoryview) -> Tuple[Any, memoryview]:
@@ -210,3 +218,10 @@ def _read_array(told: Dict[str, Any], rest: memoryview) -> Tuple[Any, memoryview
         raise ValueError(f"an array of shape {shape} in {len(rest)} bytes")
     array = np.frombuffer(rest[:size], dtype).reshape(shape).copy()
     return (array[()] if told["scalar"] else array), rest[size:]
+
+
+_COLLECTIONS: Dict[str, Any] = {
+    "tuple": tuple,
+    "dict": dict,
+    "graph": lambda items: GraphInstance(*items),
+}

@@ -15,11 +15,8 @@ import pickle
 import threading
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Sequence, Tuple
 
-import gymnasium
-from gymnasium.envs import registration
-from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, async_vector_env, sync_vector_env
-
-from . import contain, lazy, load, repos
+from . import contain, gyms, lazy, load, repos
+from .gyms import AsyncVectorEnv, SyncVectorEnv, gymnasium, registration
 
 _thread = threading.local()
 
@@ -130,8 +127,11 @@ class Recipe(lazy.Waiting):
     @property
     def metadata(self) -> Dict[str, Any]:
         """The part of the metadata that is known before the env is built."""
+        mode = gyms.AUTORESET_MODE
+        if mode is None:
+            return {}
         default = _signature(self.real).parameters["autoreset_mode"].default
-        return {"autoreset_mode": type(default)(self.options.get("autoreset_mode", default))}
+        return {"autoreset_mode": mode(self.options.get("autoreset_mode", default))}
 
     @property
     def asynchronous(self) -> bool:
@@ -210,17 +210,16 @@ def _names(kind: type) -> Dict[str, Any]:
 def _make_vec(*args: Any, **kwargs: Any) -> Any:
     """`gymnasium.make_vec`, which looks at the metadata of what it made: no reason to build it."""
     with lazy.peeking():
-        return _real_make_vec(*args, **kwargs)
+        return gyms.make_vec(*args, **kwargs)  # type: ignore[misc]  # only used where it is
 
 
-_real_make_vec = registration.make_vec
 SYNC = _collecting(SyncVectorEnv)
 ASYNC = _collecting(AsyncVectorEnv)
-_REPLACED = (
+_REPLACED: List[Tuple[Any, str, Any]] = [
     (gymnasium.vector, "SyncVectorEnv", SYNC),
     (gymnasium.vector, "AsyncVectorEnv", ASYNC),
-    (sync_vector_env, "SyncVectorEnv", SYNC),
-    (async_vector_env, "AsyncVectorEnv", ASYNC),
-    (registration, "make_vec", _make_vec),
-    (gymnasium, "make_vec", _make_vec),
-)
+    (gyms.sync_vector_env, "SyncVectorEnv", SYNC),
+    (gyms.async_vector_env, "AsyncVectorEnv", ASYNC),
+]
+if gyms.make_vec is not None:
+    _REPLACED += [(registration, "make_vec", _make_vec), (gymnasium, "make_vec", _make_vec)]

@@ -14,9 +14,8 @@ import threading
 from collections import Counter
 from typing import Any, Iterable, Iterator, List
 
-from gymnasium.envs import registration
-
 from . import package, repos
+from .gyms import registration
 
 LOCK = threading.RLock()
 """Held while a repo is loaded or called, and while its ids are in the place of others'."""

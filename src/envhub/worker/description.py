@@ -32,7 +32,7 @@ def describe_whole(env: Any, codec: Codec) -> Dict[str, Any]:
 
 
 def _metadata(env: Any, codec: Codec) -> Dict[str, Any]:
-    metadata = dict(env.metadata)
+    metadata = dict(getattr(env, "metadata", None) or {})
     if codec.trusted:
         return metadata
     # An enumeration, like the autoreset mode, crosses a trust border as its value.

@@ -10,6 +10,7 @@ from .description import describe, describe_whole
 from .doorbell import Bell, HangupError
 from .layout import Layout, Shape
 from .places import Spot
+from .reach import reach
 from .replay import lose, replay
 from .sameness import same_spaces
 from .spaces import is_array, leaves
@@ -45,7 +46,7 @@ class Host:
         self.find = find
         self.envs: List[Any] = []
         self.stepper: Any = None
-        self._actions: Any = None
+        self._take: Callable[[], Any] = list
         # The slot that a command writes to, and the env that it is at.
         self._slot = 0
         self._row = 0
@@ -144,18 +145,19 @@ class Host:
     def _open(self, layout: Layout, told: Any) -> None:
         memory = block.map_memory(self.memory_fd, layout.size)
         rows = slice(None) if told["whole"] else self.spot.rows
+        if layout.actions is not None:
+            # Copies: an env may keep its action, and the client writes the next one here.
+            self._take = layout.actions.view(memory)[rows].copy
         if told["whole"]:
             self.stepper = whole.Whole(self.envs[0], layout, memory)
+            self._take = self.stepper.lend or self._take
         else:
             here = Block(layout, memory, self.spot)
             self.stepper = Stepper(self.envs, told["mode"], here, recall=told["recall"])
-        if layout.actions is not None:
-            self._actions = layout.actions.view(memory)[rows]
         self._meter = meter.Meter() if told["measure"] else None
 
     def _step(self, slot: int, payload: bytes) -> Answer:
-        # A copy: an env may keep its action, and the client writes the next one here.
-        actions = self.codec.decode(payload) if payload else self._actions.copy()
+        actions = self.codec.decode(payload) if payload else self._take()
         if self._meter is None:
             self.stepper.step(actions, slot)
             return self._answer()
@@ -214,11 +216,22 @@ class Host:
             yield env
 
     def _call(self, told: Any) -> Answer:
+        if "reach" in told:
+            return self._reach(told)
         results = []
         for env in self._each():
             found = attribute(env, told["name"])
             results.append(found(*told["args"], **told["kwargs"]) if callable(found) else found)
         self.stepper.bind()
+        return protocol.DONE, self.codec.encode({"results": results})
+
+    def _reach(self, told: Any) -> Answer:
+        results = []
+        for row in told["rows"]:
+            self._row = row
+            results.append(reach(self.envs[row], attribute, told["reach"]))
+        if self.stepper is not None:
+            self.stepper.bind()
         return protocol.DONE, self.codec.encode({"results": results})
 
     def _set(self, told: Any) -> Answer:

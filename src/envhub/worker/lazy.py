@@ -11,7 +11,7 @@ import functools
 import threading
 from typing import Any, Dict, Iterator, Optional
 
-from gymnasium.error import ClosedEnvironmentError
+from .gyms import ClosedEnvironmentError
 
 _FREE = {"num_envs", "closed", "close", "spec", "unwrapped"}
 _thread = threading.local()

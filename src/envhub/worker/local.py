@@ -70,22 +70,22 @@ def run(
 
 def pack(factories: Sequence[Factory]) -> Any:
     """What `unpack` needs in a process that knows nothing of ours: the payload of BUILD."""
-    import gymnasium  # the worker's own start needs no registry
+    from .gyms import registration  # the worker's own start needs no registry
 
     codec = Pickled()
-    specs = {name: spec for name, spec in gymnasium.registry.items() if _is_foreign(spec)}
+    specs = {name: spec for name, spec in registration.registry.items() if _is_foreign(spec)}
     code = codec.encode_code((specs, list(factories)))
     return {"path": [path or os.getcwd() for path in sys.path], "code": code}
 
 
 def unpack(told: Any) -> List[Factory]:
     """The factories that `pack` packed, with the import path and the env ids that they rely on."""
-    import gymnasium
+    from .gyms import registration
 
     sys.path[:] = told["path"]
     specs, factories = Pickled().decode(told["code"])
     for name, spec in specs.items():
-        gymnasium.registry.setdefault(name, spec)
+        registration.registry.setdefault(name, spec)
     found: List[Factory] = factories
     return found
 

@@ -6,10 +6,9 @@ import inspect
 import operator
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, Union
 
-import gymnasium
 import numpy
 
-from . import call, contain, load, wrap
+from . import call, contain, gyms, load, wrap
 from .collect import Collector
 from .faults import Fault
 from .lazy import build
@@ -74,10 +73,10 @@ class Maker:
 
     def vector(self, value: Any, where: str, path: Tuple[Any, ...]) -> Any:
         """One value as a vector env with as many envs as asked for."""
-        size = wrap.batch_size(value) if isinstance(value, gymnasium.Env) else None
+        size = wrap.batch_size(value) if gyms.is_env(value) else None
         if size is not None:
             return self.counted(wrap.Native(value, size), where)
-        if isinstance(value, gymnasium.Env):
+        if gyms.is_env(value):
             return self.several(value, lambda: _at(self.call(), path))
         if wrap.is_vector(value):
             return self.counted(value, where)
@@ -111,7 +110,7 @@ class Maker:
 
         with self.collector.guard(), load.explaining(repo):
             value = again()
-            single = isinstance(value, gymnasium.Env) and wrap.batch_size(value) is None
+            single = gyms.is_env(value) and wrap.batch_size(value) is None
             return self.several(value, again) if single else self.vector(value, where, ())
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from . import contain, lazy, repos, spaces, wrap
+from .adapt import Adapted
 from .call import Request
 from .codec import Plain
 from .collect import Collector, Recipe
 from .normalise import Maker, flatten
+from .protocol import NEXT_STEP
 
 Factory = Callable[[], Any]
 
@@ -63,7 +66,9 @@ class Roster:
         """What makes the envs of a shard of a task; a whole env is there already."""
         env = self.resolved(number)
         waiting = lazy.recipe(env)
-        return [lambda: env] if waiting is None else waiting.env_fns[rows]
+        if waiting is None:
+            return [lambda: env]
+        return [functools.partial(_adapted, fn) for fn in waiting.env_fns[rows]]
 
     def discard(self) -> None:
         """Close what `make_env` made beforehand: whoever runs it makes its own."""
@@ -73,12 +78,16 @@ class Roster:
                 waiting.discard()
 
 
+def _adapted(make: Factory) -> Any:
+    return Adapted(make())
+
+
 def describe(env: Any) -> Dict[str, Any]:
     """One task in plain words."""
     told: Dict[str, Any] = {"num_envs": env.num_envs}
     waiting = lazy.recipe(env)
     if isinstance(waiting, Recipe):
-        mode = waiting.metadata["autoreset_mode"]
+        mode = waiting.metadata.get("autoreset_mode", NEXT_STEP)
         observation_mode = waiting.options.get("observation_mode", "same")
         if not isinstance(observation_mode, str):
             observation_mode = [spaces.describe(space) for space in observation_mode]

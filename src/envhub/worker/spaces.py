@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import math
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
-from gymnasium import Space, spaces
+
+from . import gyms
+from .gyms import Space, spaces
 
 ARRAY_SPACES = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
@@ -83,10 +85,24 @@ class OpaqueSpace(Space[Any]):
 
 def describe(space: Space[Any]) -> Dict[str, Any]:
     """A space as plain values that JSON can carry; a custom one as the nearest known kind."""
-    for kind, (name, tell, _) in KINDS.items():
-        if isinstance(space, kind):
-            return {"kind": name, **tell(space)}
+    for name, tell, _ in _kinds_of(space):
+        return {"kind": name, **tell(space)}
     return {"kind": "Opaque", "name": type(space).__name__}
+
+
+def known(space: Any) -> Space[Any]:
+    """A space as one of Gymnasium's; one of another library, like the old `gym`, is rebuilt."""
+    return space if isinstance(space, Space) else rebuild(describe(space))
+
+
+def _kinds_of(space: Any) -> Iterator[Tuple[str, Any, Any]]:
+    """How spaces like this are told and built; those of `gym` have the names of Gymnasium's."""
+    for kind, entry in KINDS.items():
+        if isinstance(space, kind):
+            yield entry
+    if not isinstance(space, Space):
+        named = {entry[0]: entry for entry in KINDS.values()}
+        yield from (named[base.__name__] for base in type(space).__mro__ if base.__name__ in named)
 
 
 def rebuild(told: Dict[str, Any]) -> Space[Any]:
@@ -145,7 +161,8 @@ def _build_box(told: Dict[str, Any]) -> Space[Any]:
 
 
 def _tell_discrete(space: spaces.Discrete) -> Dict[str, Any]:
-    return {"n": int(space.n), "start": int(space.start), "dtype": np.dtype(space.dtype).str}
+    start = int(getattr(space, "start", 0))  # the old gym had none
+    return {"n": int(space.n), "start": start, "dtype": np.dtype(space.dtype).str}
 
 
 def _build_discrete(told: Dict[str, Any]) -> Space[Any]:
@@ -234,9 +251,9 @@ KINDS: Dict[Any, Tuple[str, Any, Any]] = {
         lambda told: spaces.Graph(rebuild(told["nodes"]), _optional(told["edges"])),
     ),
 }
-if hasattr(spaces, "OneOf"):  # since Gymnasium 1.0
-    KINDS[spaces.OneOf] = (
+if gyms.OneOf is not None:
+    KINDS[gyms.OneOf] = (
         "OneOf",
         lambda space: {"parts": [describe(part) for part in space.spaces]},
-        lambda told: spaces.OneOf([rebuild(part) for part in told["parts"]]),
+        lambda told: gyms.OneOf([rebuild(part) for part in told["parts"]]),
     )

@@ -6,10 +6,8 @@ import operator
 import os
 from typing import Any, Callable, Optional, Sequence, Tuple
 
-from gymnasium.error import ClosedEnvironmentError
-from gymnasium.vector import VectorEnv
-
 from . import lazy
+from .gyms import ClosedEnvironmentError, VectorEnv
 
 
 class Again:

@@ -172,10 +172,7 @@ def choose(
     Warns:
         UnsandboxedWarning: there is none, and it was not required.
     """
-    if wish not in WISHES:
-        raise ArgumentError(
-            f"sandbox={wish!r} is not one of {', '.join(WISHES)}", hint='sandbox="auto"'
-        )
+    check(wish)
     able = able or abilities()
     level = OFF if wish == "off" else strongest(able, asked or Permissions())
     if level.name == NONE and wish != "off":
@@ -191,6 +188,19 @@ def choose(
             stacklevel=2,
         )
     return Cage(level, able, quota or Quota())
+
+
+def check(wish: str) -> str:
+    """A wish, if it is one.
+
+    Raises:
+        ArgumentError: it is none of `WISHES`.
+    """
+    if wish not in WISHES:
+        raise ArgumentError(
+            f"sandbox={wish!r} is not one of {', '.join(WISHES)}", hint='sandbox="auto"'
+        )
+    return wish
 
 
 def strongest(able: Abilities, asked: Permissions) -> Level:
