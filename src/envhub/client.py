@@ -261,6 +261,7 @@ class Client:
         trust_remote_code: bool = False,
         permissions: Sequence[str] | None = None,
         isolation: str = AUTO,
+        sandbox: str = AUTO,
         wishes: Wishes = PLAIN,
         cfg: object | None = None,
         **params: Any,
@@ -288,6 +289,7 @@ class Client:
                 cfg=cfg,
                 params={**source.pin.ref.params, **params},
                 world=world,
+                sandbox=self.settings.sandbox if sandbox == AUTO else sandbox,
             )
         self.note(allowed, envs.level)
         return envs

@@ -14,6 +14,7 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from envhub.errors import ArgumentError
+from envhub.isolation.sandbox.levels import OFF, Level
 from envhub.pins import Pin
 from envhub.worker import lazy, wrap
 
@@ -30,18 +31,26 @@ class EnvDict(dict[str, dict[str | int, Any]]):
         tasks: `{suite: {task: vector env}}`.
         pin: exactly what was loaded.
         level: the isolation level that was reached.
+        sandbox: what stands around the env's processes.
 
     Attributes:
         pin: exactly what was loaded.
         level: the isolation level that was reached, like `"inline"` or `"process"`.
+        sandbox: what stands around the env's processes, and what it does not cover.
     """
 
     def __init__(
-        self, tasks: Mapping[str, Mapping[str | int, Any]], *, pin: Pin, level: str = "inline"
+        self,
+        tasks: Mapping[str, Mapping[str | int, Any]],
+        *,
+        pin: Pin,
+        level: str = "inline",
+        sandbox: Level = OFF,
     ) -> None:
         super().__init__({suite: dict(envs) for suite, envs in tasks.items()})
         self.pin = pin
         self.level = level
+        self.sandbox = sandbox
         self._closed = False
         for _, env in self.flat():
             _watch(env)
@@ -99,7 +108,8 @@ class EnvDict(dict[str, dict[str | int, Any]]):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __repr__(self) -> str:
-        return f"EnvDict({self.pin}, {self.level})\n{self._listing()}"
+        around = f", sandbox {self.sandbox}" if self.level != "inline" else ""
+        return f"EnvDict({self.pin}, {self.level}{around})\n{self._listing()}"
 
     def _listing(self) -> str:
         return "\n".join(f"  envs{_keys(path)}  {_summary(env)}" for path, env in self.flat())

@@ -21,6 +21,7 @@ def make_env(
     trust_remote_code: bool = False,
     permissions: Sequence[str] | None = None,
     isolation: str = AUTO,
+    sandbox: str = AUTO,
     extra_requirements: Sequence[str] = (),
     allow_build: Sequence[str] = (),
     allow_python_download: bool = False,
@@ -43,6 +44,8 @@ def make_env(
         permissions: exactly what it gets beyond its own files, like `["network"]`; what it asks for
             besides, it does without. `None` leaves that to the policy.
         isolation: `"auto"`, or the name of one level; `"inline"` is the caller's own process.
+        sandbox: `"auto"`: the strongest that this machine has, `"require"`: that or an error,
+            `"off"`: none. What was reached is on the result.
         extra_requirements: packages to install beside those that the env declares.
         allow_build: names of packages that may be built from source, which runs their code.
         allow_python_download: whether a Python may be downloaded if none here suits the env.
@@ -76,6 +79,7 @@ def make_env(
         trust_remote_code=trust_remote_code,
         permissions=permissions,
         isolation=isolation,
+        sandbox=sandbox,
         wishes=Wishes(extra_requirements, allow_build, allow_python_download, exclude_newer),
         cfg=cfg,
         **params,

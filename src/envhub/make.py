@@ -5,15 +5,16 @@ from __future__ import annotations
 import difflib
 import numbers
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from envhub.envdict import EnvDict
 from envhub.errors import ArgumentError, ArgumentTypeError, IsolationError, UntrustedError
 from envhub.fetch import Source
-from envhub.isolation import base
 from envhub.isolation.inline import Inline
-from envhub.isolation.launch import Fence, no_fence
 from envhub.isolation.process import Process
+from envhub.isolation.sandbox import cage
+from envhub.isolation.sandbox.levels import OFF, Level
 from envhub.isolation.world import World, callers
 from envhub.trust import Allowed
 from envhub.vector import AsyncVectorEnv
@@ -37,7 +38,7 @@ def make(
     params: Mapping[str, Any] | None = None,
     world: World | None = None,
     vector: Options | None = None,
-    fence: Fence = no_fence,
+    sandbox: str = AUTO,
 ) -> EnvDict:
     """Run the repo's `make_env` and give its result the one shape.
 
@@ -55,12 +56,13 @@ def make(
         world: where it runs, if not in this process; by default under the caller's Python, with
             the caller's packages.
         vector: how the workers of vector envs run.
-        fence: the sandbox around its processes.
+        sandbox: `"auto"`: the strongest that this machine has; `"require"`: that, or an error;
+            `"off"`: none.
 
     Raises:
         UntrustedError: the consent is for another commit.
         ArgumentError: an argument has a value that cannot work.
-        IsolationError: the isolation level cannot be had.
+        IsolationError: the isolation level, or a sandbox that is required, cannot be had.
         LoadError: the code cannot be imported.
         ContractError: `make_env` does not keep the contract.
     """
@@ -71,10 +73,23 @@ def make(
     count = check_counts(n_envs, use_async_envs)
     request = Request(count, use_async_envs, cfg, dict(params or {}))
     level = _level(isolation, world)
-    chosen: base.Isolation = Inline(AsyncVectorEnv, vector)
-    if level != INLINE:
-        chosen = Process(world or callers(), vector, fence)
-    return EnvDict(chosen.make(source, request), pin=source.pin, level=level)
+    if level == INLINE:
+        inline = Inline(AsyncVectorEnv, vector)
+        around = _no_sandbox(sandbox)
+        return EnvDict(inline.make(source, request), pin=source.pin, level=level, sandbox=around)
+    fence = cage.choose(sandbox, allowed.permissions)
+    granted = replace(world or callers(), permissions=allowed.permissions)
+    tasks = Process(granted, vector, fence).make(source, request)
+    return EnvDict(tasks, pin=source.pin, level=level, sandbox=fence.level)
+
+
+def _no_sandbox(wish: str) -> Level:
+    if cage.check(wish) == "require":
+        raise IsolationError(
+            'sandbox="require" cannot be kept: the env would run in the caller\'s own process',
+            hint='isolation="auto"',
+        )
+    return replace(OFF, why=f'isolation="{INLINE}"')
 
 
 def check_counts(n_envs: Any, use_async_envs: Any) -> int:

@@ -36,6 +36,7 @@ VARIABLES = (
     Variable("ENVHUB_OFFLINE", "1: open no socket, use the cache", "HF_HUB_OFFLINE"),
     Variable("ENVHUB_LOCK", "path of the lock file", "envhub.lock, here or in a parent folder"),
     Variable("ENVHUB_ISOLATION", 'what isolation="auto" means', "by the env's manifest"),
+    Variable("ENVHUB_SANDBOX", 'what sandbox="auto" means', "the strongest there is"),
     Variable(
         "ENVHUB_TORCH", "build of PyTorch: cpu, cu128, …, auto, index", "cpu, or auto with gpu"
     ),
@@ -150,6 +151,7 @@ class Settings:
         timeout: seconds that a silent connection may last.
         torch: the build of PyTorch that is wanted, if the user says.
         isolation: the isolation level of loads that ask for none.
+        sandbox: whether they must have a sandbox: `auto`, `require` or `off`.
         limits: how much a repo may bring.
     """
 
@@ -165,6 +167,7 @@ class Settings:
     timeout: float = 10.0
     torch: str = ""
     isolation: str = "auto"
+    sandbox: str = "auto"
     limits: Limits = NO_MORE
 
     @classmethod
@@ -188,6 +191,7 @@ class Settings:
             timeout=float(env.get("HF_HUB_DOWNLOAD_TIMEOUT") or 10),
             torch=env.get("ENVHUB_TORCH", "").strip().lower(),
             isolation=env.get("ENVHUB_ISOLATION") or "auto",
+            sandbox=env.get("ENVHUB_SANDBOX") or "auto",
             limits=Limits.from_environ(env),
         )
 

@@ -51,7 +51,7 @@ def test_the_level_is_told(isolated: Make) -> None:
     envs = isolated(SUITES)
     assert envs.level == "process"
     text = repr(envs)
-    assert "process)" in text
+    assert ", process, sandbox " in text
     assert text.count("built at first use") == 3
 
 
