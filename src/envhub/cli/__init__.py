@@ -22,6 +22,8 @@ COMMANDS = {
     "trust": ("trust", "Allow repos to run, one commit at a time."),
     "cache": ("cache", "Show, verify and clean the cache."),
     "doctor": ("doctor", "Check this machine: versions, hubs, cache, isolation."),
+    "serve": ("serve", "Host a hub: publish, find and load env repos, on a machine of yours."),
+    "hub": ("hub", "Look after a hub of one's own, also while it runs."),
     "demo": ("demo", "Publish, refuse, run and film env repos, all on this machine."),
     "completion": ("completion", "Print the script that completes commands in a shell."),
 }

@@ -6,10 +6,12 @@ import hashlib
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from envhub.server.refusals import Refusal, bad
 
@@ -23,7 +25,11 @@ class BlobStore(Protocol):
         """Bytes of a blob, `None` if it is not there."""
         ...
 
-    def open(self, sha256: str) -> BinaryIO:
+    def since(self, sha256: str) -> float:
+        """When a blob was put here last, in seconds since 1970; now if it is not here."""
+        ...
+
+    def open(self, sha256: str) -> BufferedReader:
         """A blob, for reading from any offset."""
         ...
 
@@ -61,7 +67,14 @@ class FolderBlobs:
         except FileNotFoundError:
             return None
 
-    def open(self, sha256: str) -> BinaryIO:
+    def since(self, sha256: str) -> float:
+        """When a blob was put here last, in seconds since 1970; now if it is not here."""
+        try:
+            return self._path(sha256).stat().st_mtime
+        except FileNotFoundError:
+            return time.time()
+
+    def open(self, sha256: str) -> BufferedReader:
         """A blob, for reading from any offset."""
         return self._path(sha256).open("rb")
 

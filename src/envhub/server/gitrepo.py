@@ -180,6 +180,20 @@ class GitRepo:
         end = None if limit is None else skip + limit
         return (_log_entry(each) for each in itertools.islice(walk, skip, end))
 
+    def pointers(self) -> set[Pointer]:
+        """The LFS files of all commits that a ref leads to, also those that were pinned once."""
+        found: set[Pointer] = set()
+        heads = {head for head in map(self._target, self.git.references) if head}
+        if not heads:
+            return found
+        first, *others = (pygit2.Oid(hex=head) for head in heads)
+        walk = self.git.walk(first)
+        for head in others:
+            walk.push(head)
+        for commit in walk:
+            found |= {each.lfs for each in self._below(commit.tree) if each.lfs}
+        return found
+
     def last_changes(self, commit: str, paths: set[str], depth: int = 500) -> dict[str, LogEntry]:
         """The commit that last changed each path, looked for in the last `depth` ones."""
         missing, found = set(paths), dict[str, LogEntry]()

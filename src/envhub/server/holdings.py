@@ -46,8 +46,14 @@ class Holdings:
         return size
 
     def add(self, repo: Repo, sha256: str, size: int) -> None:
-        """Link a blob whose bytes are in the store."""
-        with self._database.write() as connection:
+        """Link a blob whose bytes are in the store.
+
+        Raises:
+            Refusal: 503, a clean-up took the bytes away just now.
+        """
+        with self._database.write() as connection:  # which a clean-up holds while it deletes
+            if self._blobs.size(sha256) != size:
+                raise Refusal(503, "the bytes are not here any more; send them again")
             connection.execute("INSERT OR IGNORE INTO blobs VALUES (?, ?)", (sha256, size))
             connection.execute(
                 "INSERT INTO holdings VALUES (?, ?, ?)"
@@ -63,10 +69,10 @@ class Holdings:
         size = self.size(repo, sha256)
         if size is None:
             size = self._elsewhere(caller, repo, sha256)
-        if size is not None and self._blobs.size(sha256) == size:
-            self.add(repo, sha256, size)
-            return size
-        return None
+        if size is None or self._blobs.size(sha256) != size:
+            return None
+        self.add(repo, sha256, size)
+        return size
 
     def used(self, repos: Iterable[Repo]) -> int:
         """Bytes that repos hold."""

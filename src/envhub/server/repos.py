@@ -105,7 +105,10 @@ class Repos:
         """The repo that has, or once had, that full name."""
         owner, _, short = name.partition("/")
         row = self._database.one(
-            f"{_COLUMNS} WHERE repos.kind = ? AND owners.name = ? AND repos.name = ?", kind, owner, short
+            f"{_COLUMNS} WHERE repos.kind = ? AND owners.name = ? AND repos.name = ?",
+            kind,
+            owner,
+            short,
         )
         row = row or self._database.one(
             f"{_COLUMNS} JOIN former_names ON former_names.repo = repos.id"

@@ -26,16 +26,15 @@ def store(hub: Hub, repo: Repo, content: bytes) -> Pointer:
     return pointer
 
 
-def pack_if_scattered(repos: Repos, repo: Repo) -> None:
-    """Pack a repo's objects if they lie in many files; a clone of those is slow."""
+def pack_if_scattered(repos: Repos, repo: Repo) -> bool:
+    """Pack a repo's objects if they lie in many files, which is slow; whether it was done."""
     objects = repos.folder(repo) / "objects"
     loose = sum(1 for _ in (objects / "17").glob("*"))
     packs = sum(1 for _ in (objects / "pack").glob("*.pack"))
-    if loose > _LOOSE or packs > _PACKS:
-        pack(repos, repo)
+    return (loose > _LOOSE or packs > _PACKS) and pack(repos, repo)
 
 
-def pack(repos: Repos, repo: Repo) -> None:
+def pack(repos: Repos, repo: Repo) -> bool:
     """Put all of a repo into one pack. Nothing is thrown away, not even what no ref leads to."""
     words = ("repack", "-a", "-d", "-k", "-q", "--write-bitmap-index")
     try:
@@ -43,3 +42,5 @@ def pack(repos: Repos, repo: Repo) -> None:
             git(*words, folder=repos.folder(repo))
     except CommandError as error:  # the repo is as good as before
         logger.warning("%s was not packed: %s", repo.full_name, error)
+        return False
+    return True

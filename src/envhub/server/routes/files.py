@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 import re
 from collections.abc import AsyncIterator
-from typing import BinaryIO
+from io import BufferedReader
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -99,7 +99,7 @@ def _wanted(call: Call, size: int, headers: dict[str, str]) -> tuple[int, int, i
     return low, high, 206
 
 
-async def _pieces(file: BinaryIO, low: int, high: int) -> AsyncIterator[bytes]:
+async def _pieces(file: BufferedReader, low: int, high: int) -> AsyncIterator[bytes]:
     with file:
         file.seek(low)
         while low < high:
