@@ -27,6 +27,22 @@ class Vain(Native):
         return obs, np.stack([rewards, rewards]), ended, cut, {"mean": float(rewards.mean())}
 
 
+class Hoarder(Native):
+    """Keeps every array of actions that it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Any] = []
+
+    def step(self, actions: Any) -> Any:
+        self.kept.append(actions)
+        return super().step(actions)
+
+
+class Borrower(InPlace, Hoarder):
+    """The same, although they were lent to it."""
+
+
 class Lopsided(Native):
     """Observes something that is no batch."""
 
@@ -88,6 +104,17 @@ def test_large_batches_are_leased() -> None:
         sums.append(held[-1].sum())
     assert [array.sum() for array in held] == sums
     assert held[0].base is not None
+    hosted.close()
+
+
+@pytest.mark.parametrize(("make", "seen"), [(Hoarder, [1, 2, 3]), (Borrower, [3, 3, 3])])
+def test_actions_are_kept_or_lent(make: Any, seen: list[int]) -> None:
+    """Actions are the env's own for ever; one that takes `out` has them until it returns."""
+    hosted = BatchedVectorEnv(make)
+    hosted.reset(seed=1)
+    for number in (1, 2, 3):
+        hosted.step(np.full((8, 3), number, np.float32))
+    assert [int(array[0, 0]) for array in hosted.get_attr("kept")] == seen
     hosted.close()
 
 

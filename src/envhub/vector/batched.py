@@ -11,7 +11,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envhub.errors import WorkerError
 from envhub.vector import planning
-from envhub.vector.engine import Engine, Told
+from envhub.vector.engine import Engine
+from envhub.vector.hearing import Told
 from envhub.vector.options import Options
 from envhub.vector.pool import Asked, Worker
 from envhub.vector.slab import Plan
@@ -26,7 +27,8 @@ class BatchedVectorEnv(VectorEnv[Any, Any, Any]):
 
     What it returns is what the env returns: its autoreset, its infos, its types. An env whose
     `reset` and `step` take `out` writes its observations in place: `out` has the structure of
-    its observation space, and what it returns then are these very arrays.
+    its observation space, and what it returns then are these very arrays. They and its actions are
+    lent to it until it returns.
 
     Args:
         factory: makes the vector env, in the worker.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -16,12 +16,17 @@ class Whole:
     """Resets and steps one vector env, and writes its batches into the block.
 
     An env whose `reset` and `step` take `out` is given the observation's arrays in the block to
-    write into, in the structure of its observation space; what it then returns is not copied.
+    write into, in the structure of its observation space; what it then returns is not copied. Its
+    actions are lent in the same way: both are its own until it returns, and no longer.
 
     Args:
         env: the vector env.
         layout: where the fields lie.
         memory: the block.
+
+    Attributes:
+        lend: gives the actions as they lie in the block, if this env takes them so.
+        troubles: what the env raised in this step, as row 0.
 
     Raises:
         ValueError: its observations are no batches, or no arrays.
@@ -42,10 +47,14 @@ class Whole:
         self._slots = [[field.view(memory) for field in slot] for slot in layout.slots]
         self._rewards = layout.rewards.view(memory)
         self._flags = layout.flags.view(memory)
+        self._outs = [self._nested(views) for views in self._slots]
         self._told: Dict[str, Any] = {}
         self._dtype: Optional[np.dtype[Any]] = None
         self._step_out = _takes_out(env.step)
         self._reset_out = _takes_out(env.reset)
+        actions = layout.actions.view(memory) if layout.actions is not None else None
+        lends = self._step_out and actions is not None
+        self.lend: Optional[Callable[[], Any]] = (lambda: actions) if lends else None
 
     @property
     def status(self) -> int:
@@ -60,7 +69,7 @@ class Whole:
     def reset(self, slot: int, told: Dict[str, Any]) -> None:
         """Reset the env as a whole."""
         self._begin()
-        out = {"out": self._out(slot)} if self._reset_out else {}
+        out = {"out": self._outs[slot]} if self._reset_out else {}
         try:
             obs, info = self.env.reset(seed=told["seed"], options=told["options"], **out)
             self._put(slot, obs, info)
@@ -70,7 +79,7 @@ class Whole:
     def step(self, actions: Any, slot: int) -> None:
         """Step the env as a whole."""
         self._begin()
-        out = {"out": self._out(slot)} if self._step_out else {}
+        out = {"out": self._outs[slot]} if self._step_out else {}
         try:
             obs, rewards, terminated, truncated, info = self.env.step(actions, **out)
             self._put(slot, obs, info)
@@ -108,9 +117,8 @@ class Whole:
             self._dtype = rewards.dtype
             self._told["reward_dtype"] = rewards.dtype.str
 
-    def _out(self, slot: int) -> Any:
-        pairs = [(leaf.path, view) for leaf, view in zip(self._leaves, self._slots[slot])]
-        return nest(pairs)
+    def _nested(self, views: List[Any]) -> Any:
+        return nest([(leaf.path, view) for leaf, view in zip(self._leaves, views)])
 
 
 def nest(pairs: List[Tuple[Tuple[Any, ...], Any]]) -> Any:
