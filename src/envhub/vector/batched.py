@@ -88,6 +88,7 @@ class BatchedVectorEnv(VectorEnv[Any, Any, Any]):
     def _build(self, copy: bool) -> None:
         (said,) = self._engine.build(whole=True)
         planning.check_whole(said)
+        planning.check_size(said["num_envs"], said)
         self.num_envs = said["num_envs"]
         self.metadata = said["metadata"]
         if isinstance(mode := self.metadata.get("autoreset_mode"), str):

@@ -10,7 +10,8 @@ from gymnasium import Space
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_differing_spaces, batch_space
 
-from envhub.errors import WorkerProtocolError
+from envhub.errors import ArgumentError, WorkerProtocolError
+from envhub.vector import caller
 from envhub.vector.engine import Engine
 from envhub.vector.slab import Plan
 from envhub.worker.host import action_of
@@ -74,9 +75,7 @@ def build(engine: Engine, wanted: Wanted) -> Envs:
     said = engine.build(all_spaces=mode == "different")
     _check_said(said, all_spaces=mode == "different")
     action_space = said[0]["action_space"]
-    # Before anything is made as large as these spaces say.
-    parts = leaves(said[0]["observation_space"])
-    Layout(Shape(engine.num_envs, 1, 1, parts, action_of(action_space)))
+    check_size(engine.num_envs, said[0])
     single, batched = observation_spaces(mode, said, engine.num_envs)
     envs = Envs(
         metadata={**said[0]["metadata"], "autoreset_mode": wanted.autoreset_mode},
@@ -124,6 +123,28 @@ def check_whole(said: dict[str, Any]) -> None:
     count = said.get("num_envs")
     if not known or not isinstance(count, int) or not isinstance(said.get("metadata"), dict):
         raise WorkerProtocolError("a worker does not say what its env is", why=f"{said!r:.200}")
+
+
+def check_size(num_envs: int, told: dict[str, Any]) -> None:
+    """Refuse observations that do not fit, before anything is made as large as spaces say.
+
+    Raises:
+        ArgumentError: this machine has not so much memory.
+    """
+    parts = leaves(told["observation_space"])
+    has = caller.memory()
+    try:
+        needs = Layout(Shape(num_envs, 1, 1, parts, action_of(told["action_space"]))).size
+    except ValueError:  # no block is ever so large
+        needs = None
+    if needs is None or needs > has:
+        size = "too much" if needs is None else f"{needs / 1e9:.1f} GB"
+        raise ArgumentError(
+            f"an observation of {num_envs} envs would take {size}",
+            why=f"this machine has {has / 1e9:.1f} GB of memory; each env's observations are "
+            f"{', '.join(f'{part.dtype} {part.shape}' for part in parts)}",
+            hint="fewer envs, or smaller observations",
+        )
 
 
 def check_mode(mode: Any) -> None:
