@@ -7,10 +7,12 @@ import hashlib
 import io
 import json
 import re
+import sysconfig
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,21 @@ def wheel(
         for member, text in inside.items():
             archive.writestr(member, text)
     return path
+
+
+def lend(folder: Path) -> Path:
+    """Write wheels of gymnasium and numpy that lend the caller's own: small, and they work.
+
+    In no sandbox, though: what they lend lies elsewhere.
+
+    Args:
+        folder: where to; it is made if need be.
+    """
+    path = sysconfig.get_paths()["purelib"]
+    wheel(folder, "numpy", metadata.version("numpy"), files={"numpy-lent.pth": f"{path}\n"})
+    version = metadata.version("gymnasium")
+    wheel(folder, "gymnasium", version, files={"lent.txt": ""}, requires=["numpy"])
+    return folder
 
 
 def sdist(folder: Path, name: str, version: str = "1.0", *, setup: str = "") -> Path:
