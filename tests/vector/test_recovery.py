@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,6 +21,13 @@ from tests.vector.zoo import DYNAMIC, Counter, Frames, Sampler, difference
 from envhub.errors import EnvRaisedError, WorkerDiedError, WorkerTimeoutError
 from envhub.vector import AsyncVectorEnv, diary
 from envhub.vector.diary import Diary
+from envhub.vector.options import Options
+from envhub.vector.patience import Patience
+from envhub.vector.pool import Worker
+from envhub.worker import protocol
+from envhub.worker.doorbell import Bell, LateError
+from envhub.worker.places import Spot
+from envhub.worker.stepper import TURN
 
 MODES = list(AutoresetMode)
 
@@ -281,6 +290,66 @@ def test_timeouts_without_recovery(orders: Path) -> None:
         with pytest.raises(WorkerTimeoutError, match=f"during {when}, at env 0"):
             call()
         envs.close()
+
+
+@pytest.mark.parametrize("when", ["step", "reset"])
+def test_a_replay_that_hangs(when: str, orders: Path) -> None:
+    """Each step and reset of a replay has the time that it would have had, and no more."""
+    options: Any = {f"{when}_timeout": 0.2, "max_restarts": 2}
+    envs = AsyncVectorEnv(
+        [partial(Doomed, orders)] * 2, num_workers=1, on_worker_failure="replay", **options
+    )
+    envs.reset(seed=0)
+    envs.step(np.zeros(2, np.int64))
+    orders.write_text(f"{when} hang")
+    os.kill(envs.workers[0].pid, signal.SIGKILL)
+    begun = time.monotonic()
+    with pytest.raises(WorkerTimeoutError, match="during replay, at env 0"):
+        envs.step(np.zeros(2, np.int64))
+    assert 0.4 < time.monotonic() - begun < 10
+    envs.close()
+
+
+class Slow(Counter):
+    """Takes 20 ms for a step."""
+
+    def step(self, action: Any) -> Any:
+        time.sleep(0.02)
+        return super().step(action)
+
+
+def test_a_replay_of_many_steps() -> None:
+    """A replay may take longer than a step: what counts is how long each of its steps takes."""
+    options: Any = {"step_timeout": 0.5, "reset_timeout": 0.5}
+    envs = AsyncVectorEnv([partial(Slow, length=99)], on_worker_failure="replay", **options)
+    envs.reset(seed=0)
+    for _ in range(30):
+        envs.step(np.zeros(1, np.int64))
+    os.kill(envs.workers[0].pid, signal.SIGKILL)
+    assert envs.step(np.zeros(1, np.int64))[0][0, 0] == 31
+    assert [failure.code for failure in envs.failures] == [-signal.SIGKILL]
+    envs.close()
+
+
+def test_a_replay_for_ever() -> None:
+    """A worker that says that it goes on and on has no more time than all of its steps have."""
+    worker = Worker(Spot(0, 0, 1))
+    read, write = os.pipe()
+    worker.bell = Bell(read, os.dup(write))
+    cursor, over = np.full(16, protocol.STEP, np.int32), threading.Event()
+
+    def go_on() -> None:
+        while not over.wait(0.01):
+            cursor[TURN] += 1
+
+    liar = threading.Thread(target=go_on)
+    liar.start()
+    with pytest.raises(LateError):
+        Patience(Options(step_timeout=0.1, reset_timeout=1)).watch(worker, cursor, (0, 3))
+    over.set()
+    liar.join()
+    worker.bell.close()
+    os.close(write)
 
 
 def test_a_start_that_hangs() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from envhub.errors import EnvRaisedError, WorkerProtocolError
@@ -14,6 +14,7 @@ from envhub.vector.failures import Failure
 from envhub.vector.hearing import Heard, Hearing, Told, garbled
 from envhub.vector.infos import Add, UnknownKindError
 from envhub.vector.options import Options, split
+from envhub.vector.patience import Patience, first
 from envhub.vector.pool import Answer, Asked, Pool, Worker
 from envhub.vector.recovery import Failed, Recovery
 from envhub.vector.slab import Plan, Slab
@@ -53,15 +54,7 @@ class Engine:
         self.failures: list[Failure] = []
         self._recovery: Recovery | None = None
         self._map: Asked | None = None
-        # After how many seconds a worker that was asked something counts as hung.
-        self._seconds = {
-            protocol.BUILD: options.start_timeout,
-            protocol.MAP: options.start_timeout,
-            protocol.RESET: options.reset_timeout,
-            protocol.STEP: options.step_timeout,
-            protocol.CALL: options.call_timeout,
-            protocol.SET: options.call_timeout,
-        }
+        self._patience = Patience(options)
         spots = [Spot(i, *bounds) for i, bounds in enumerate(split(num_envs, num_workers))]
         self._nothing: list[Told] = [{}] * num_workers
         self.pool = Pool(starter, spots, caller.cores())
@@ -137,7 +130,7 @@ class Engine:
         """
         some = self.pool.workers if workers is None else workers
         # All were asked at once: one that hangs does not give the others more time.
-        hung_at = hung_at or self._hung_at(some[0])
+        hung_at = hung_at or self._patience.hung_at(some[0].asked.command)
         return [self.answer(worker, patience, hung_at) for worker in some]
 
     def heard(self, answers: Sequence[Answer], workers: Sequence[Worker] | None = None) -> Heard:
@@ -250,6 +243,23 @@ class Engine:
         self.pool.ask(worker, asked, self.end_of(self.options.start_timeout))
         return self._ordered(worker)
 
+    def replay(self, worker: Worker, payload: bytes, counts: tuple[int, int]) -> Told:
+        """Let one worker replay its episodes.
+
+        Args:
+            worker: it.
+            payload: the episodes.
+            counts: how many resets and steps that are.
+
+        Raises:
+            Failed: it failed in that.
+        """
+        cursor = self.slab.cursors[worker.spot.worker]
+        cursor[:] = -1  # whoever had this shard before has left something in it
+        asked = Asked(protocol.REPLAY, worker.slot, payload)
+        self.pool.ask(worker, asked, self.end_of(self.options.start_timeout))
+        return self._ordered(worker, lambda: self._patience.watch(worker, cursor, counts))
+
     def broken(self, error: BaseException) -> BaseException:
         """Note that nothing can be asked any more, because of an error."""
         self.pool.broken = f"an error ended it before: {str(error).splitlines()[0]}"
@@ -261,9 +271,10 @@ class Engine:
         end = self.end_of(self.options.start_timeout)
         self.pool.ask(worker, Asked(protocol.BUILD, worker.slot, payload), end)
 
-    def _ordered(self, worker: Worker) -> Told:
+    def _ordered(self, worker: Worker, hear: Callable[[], Answer] | None = None) -> Told:
         try:
-            answer = worker.hear(self.end_of(self.options.start_timeout))
+            hung_at = self._patience.lost_at(worker.asked.command)
+            answer = worker.hear(hung_at) if hear is None else hear()
         except BellError as error:
             raise Failed(self.pool.failure(worker, error)) from error
         if answer[0] == protocol.FAILED:
@@ -274,7 +285,7 @@ class Engine:
         """Wait for the answer of one worker, see `collect`."""
         while True:
             try:
-                answer = worker.hear(hung_at if patience is None else _first(patience, hung_at))
+                answer = worker.hear(hung_at if patience is None else first(patience, hung_at))
             except BellError as error:
                 over = patience is not None and time.monotonic() >= patience
                 if over and isinstance(error, LateError):
@@ -287,11 +298,7 @@ class Engine:
                     return answer
                 failure = self._raised(worker, answer)
             self._heal(worker, failure)
-            hung_at = self._hung_at(worker)
-
-    def _hung_at(self, worker: Worker) -> float | None:
-        seconds = self._seconds.get(worker.asked.command)
-        return None if seconds is None else time.monotonic() + seconds
+            hung_at = self._patience.hung_at(worker.asked.command)
 
     def _raised(self, worker: Worker, answer: Answer) -> Failure:
         troubles = self._decoded(answer)["troubles"]
@@ -356,8 +363,3 @@ class Engine:
 
 def _is_stepping(worker: Worker) -> bool:
     return worker.asked.command in STEPPING
-
-
-def _first(one: float | None, other: float | None) -> float | None:
-    """The earlier of two times, which need not be."""
-    return min((end for end in (one, other) if end is not None), default=None)

@@ -40,6 +40,9 @@ class Crew(Protocol):
     def order(self, worker: Worker, asked: Asked) -> dict[str, Any]:
         """Ask one worker and wait for what it answers."""
 
+    def replay(self, worker: Worker, payload: bytes, counts: tuple[int, int]) -> dict[str, Any]:
+        """Let one worker replay its episodes, so many resets and steps."""
+
 
 class Recovery:
     """Knows what it takes to bring each worker's envs back.
@@ -139,7 +142,10 @@ class Recovery:
         for row in rows:
             arrays = [array[worker.lo + row] for array in self._slab.slots[worker.slot]]
             told["episodes"][row]["last"] = digest_of(arrays)
-        answer = crew.order(worker, self._asked(worker, protocol.REPLAY, told))
+        # Before an unseeded reset, a reset with the seed that the env had before.
+        resets = 2 * len(rows)
+        steps = sum(len(told["actions"]) - told["episodes"][row]["start"] for row in rows)
+        answer = crew.replay(worker, self._pool.codec.encode(told), (resets, steps))
         return {row for row in rows if answer["same"][row]}
 
     def _loss(self, worker: Worker, lost: list[int], cause: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
-from . import states
+from . import protocol, states
 from .spaces import Leaf, pick
 from .stepper import Lost, Stepper
 
@@ -45,17 +45,21 @@ def replay(
     same = []
     for row, episode in enumerate(episodes):
         same.append(episode is None or _live(stepper, leaves, row, episode))
+    stepper.leave()
     return same
 
 
 def _live(stepper: Stepper, leaves: Sequence[Leaf], row: int, episode: Dict[str, Any]) -> bool:
     env = stepper.envs[row]
     if episode["seed"] is None and episode["before"] is not None:
+        stepper.turn_to(row, protocol.RESET)
         env.reset(seed=episode["before"])
+    stepper.turn_to(row, protocol.RESET)
     states.write(env, episode["state"])
     obs, _ = env.reset(seed=episode["seed"], options=episode["options"])
     over = False
     for action, reward, flags in zip(episode["actions"], episode["rewards"], episode["flags"]):
+        stepper.turn_to(row, protocol.STEP)
         obs, got, terminated, truncated, _ = env.step(action)
         over = bool(terminated or truncated)
         if not _equal(got, reward) or [bool(terminated), bool(truncated)] != list(flags):
@@ -81,8 +85,10 @@ def lose(stepper: Stepper, told: Dict[str, Any]) -> None:
             happened to the worker.
     """
     for row in told["lost"]:
+        stepper.turn_to(row, protocol.RESET)
         stepper.envs[row].reset(seed=told["seeds"][row])
         report = Lost(stepper, row)
         report.obs, report.cause = told["last"][row], told["cause"]
         stepper.places.last[row] = report.obs
         stepper.calls[row] = report
+    stepper.leave()

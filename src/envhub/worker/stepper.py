@@ -14,6 +14,10 @@ from .places import Places, Spot
 
 Call = Callable[[Any], Tuple[Any, Any, Any, Any, Any]]
 
+# Places of a worker's cursor: the row of the env that it is at; and in a replay, many steps in one
+# command, a number that grows with each of them, and the command that would have asked for it.
+ROW, TURN, DOING = 0, 1, 2
+
 # Where a reward that is no single number goes, see `Stepper`.
 REWARD_VECTOR = "reward_vector"
 
@@ -158,6 +162,11 @@ class Stepper:
             self.states[row] = states.read(self.envs[row])
         return self.envs[row].reset(**how)
 
+    def turn_to(self, row: int, doing: int) -> None:
+        """Say what a replay is at, see `ROW`."""
+        self._cursor[ROW], self._cursor[DOING] = row, doing
+        self._cursor[TURN] += 1
+
     def expect_autoreset(self, row: int) -> None:
         """Let the env's next step be a reset, if the mode says so."""
         if self._finish == self._next:
@@ -167,7 +176,11 @@ class Stepper:
         # Now, and not after each env, whose step has driven all this out of the processor's cache.
         if self.infos:
             self.records.take(self.infos)
-        self._cursor[0] = -1
+        self.leave()
+
+    def leave(self) -> None:
+        """Say that no env is at anything."""
+        self._cursor[ROW] = -1
 
     def _lean(self, actions: Any, start: int) -> None:
         places, cursor, rewards, calls = self.places, self._cursor, self._rewards, self.calls
