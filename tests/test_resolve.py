@@ -172,12 +172,17 @@ def test_hubs_do_not_share(
 def test_folder_of_that_name(
     hub: HuggingFaceHub, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If there is no such repo but a folder of that name, the hint is the folder."""
+    """If there is no such repo, or no hub, but a folder of that name, the hint is the folder."""
     (tmp_path / "my" / "env").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RepoNotFoundError) as caught:
         resolve(parse("my/env"), hub, store)
     assert caught.value.hint.startswith("./my/env ")
+    nobody = HuggingFaceHub("http://127.0.0.1:9")
+    for offline, kind in ((False, HubUnreachableError), (True, OfflineError)):
+        with pytest.raises(kind) as alone:
+            resolve(parse("my/env"), nobody, store, offline=offline)
+        assert alone.value.hint.startswith("./my/env ")
 
 
 def test_gone_from_the_hub(served: ServedHub, hub: HuggingFaceHub, store: Store) -> None:

@@ -69,12 +69,13 @@ def _look_up(ref: Ref, hub: Hub, store: Store, *, offline: bool) -> tuple[Listin
     if offline:
         raise OfflineError(
             f"{str(ref)!r} was never resolved on this machine, and offline mode is on",
-            hint=f"envhub fetch {ref}   # while online",
+            hint=_other_place(ref, None) or f"envhub fetch {ref}   # while online",
         )
     try:
         return _ask(ref, hub, store)
     except HubUnreachableError as error:
         if known is None:
+            error.hint = _other_place(ref, None) or error.hint
             raise
         logger.warning("%s; %s is taken as it was last seen: %s", error.what, ref, known.commit)
         return known, ""
