@@ -57,9 +57,9 @@ class Call:
         address = self.request.client.host if self.request.client else ""
         secret = _secret(self.request.headers.get("authorization", ""))
         if secret is not None:
-            self.hub.failures.check(address)
             self.caller = self.hub.accounts.caller(secret)
             if self.caller is None:
+                # Only wrong tokens: others at this address may have right ones.
                 self.hub.failures.take(address)
                 raise Refusal(
                     401,

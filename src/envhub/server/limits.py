@@ -37,16 +37,8 @@ class Limit:
         self._lock = threading.Lock()
         self._buckets: Recent[str, Bucket] = Recent(_CALLERS)
 
-    def check(self, name: str) -> None:
-        """Refuse if nothing is left, without taking anything.
-
-        Raises:
-            Refusal: 429, with the seconds to wait.
-        """
-        self.take(name, 0)
-
-    def take(self, name: str, count: int = 1) -> None:
-        """Take from the name's bucket.
+    def take(self, name: str) -> None:
+        """Take one from the name's bucket.
 
         Raises:
             Refusal: 429, with the seconds to wait.
@@ -58,7 +50,7 @@ class Limit:
         with self._lock:
             grown = bucket.left + (now - bucket.when) * self._limit / WINDOW
             bucket.left, bucket.when = min(grown, self._limit), now
-            if bucket.left < max(count, 1):
+            if bucket.left < 1:
                 wait = int((1 - bucket.left) * WINDOW / self._limit) + 1
                 raise Refusal(
                     429,
@@ -67,4 +59,4 @@ class Limit:
                     RateLimit=f'"api";r=0;t={wait}',
                     RateLimit_Policy=f'"fixed window";"api";q={self._limit};w={int(WINDOW)}',
                 )
-            bucket.left -= count
+            bucket.left -= 1

@@ -197,10 +197,10 @@ def _commit(call: Call, repo: Repo, reader: Reader) -> Response:
     branch = call.words["revision"].removeprefix("refs/heads/")
     check_ref(branch, "branch")
     hub = call.hub
-    changes = [_outside_git(call, repo, each) for each in reader.changes()]
-    reader.draft.changes = changes
-    written = _written(changes)
-    hub.holdings.check_quota(repo, written)
+    changes = reader.changes()
+    hub.holdings.check_quota(repo, _written(changes))
+    reader.draft.changes = [_outside_git(call, repo, each) for each in changes]
+    written = _written(reader.draft.changes)
     with hub.repos.lock(repo):
         git = hub.repos.git(repo)
         if branch != "main":

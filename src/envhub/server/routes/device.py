@@ -96,7 +96,6 @@ def consent(call: Call) -> Response:
     """Sign the device in, for whoever's token was typed in."""
     form = {name: values[0].strip() for name, values in call.form().items() if values}
     address = call.request.client.host if call.request.client else ""
-    call.hub.failures.check(address)
     caller = call.hub.accounts.caller(form.get("token", ""))
     if caller is None:
         call.hub.failures.take(address)
