@@ -97,6 +97,7 @@ def test_custom_spaces() -> None:
     told = rebuild(describe(Mission()))
     assert told == OpaqueSpace("Mission")
     assert repr(told) == "OpaqueSpace('Mission')"
+    assert describe(told) == describe(Mission())
     assert "anything" in told
     with pytest.raises(NotImplementedError):
         told.sample()

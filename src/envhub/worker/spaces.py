@@ -87,7 +87,8 @@ def describe(space: Space[Any]) -> Dict[str, Any]:
     """A space as plain values that JSON can carry; a custom one as the nearest known kind."""
     for name, tell, _ in _kinds_of(space):
         return {"kind": name, **tell(space)}
-    return {"kind": "Opaque", "name": type(space).__name__}
+    name = space.name if isinstance(space, OpaqueSpace) else type(space).__name__
+    return {"kind": "Opaque", "name": name}
 
 
 def known(space: Any) -> Space[Any]:
