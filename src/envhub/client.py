@@ -17,6 +17,7 @@ from envhub.errors import ArgumentError, LockError, LockMismatchError
 from envhub.fetch import Source, fetch
 from envhub.history import History
 from envhub.hubs.base import Commit, Hub
+from envhub.hubs.bundle import BUNDLE, BundleFile
 from envhub.hubs.registry import hub_for
 from envhub.isolation.world import World
 from envhub.lockfile import Lock, explain, find_lock
@@ -25,6 +26,7 @@ from envhub.make import AUTO, INLINE, LEVELS, check_counts, make
 from envhub.manifest import NONE, Permissions, read_permissions
 from envhub.pins import Pin
 from envhub.refs import Ref, parse
+from envhub.requirements import LockedRequirements
 from envhub.resolve import resolve
 from envhub.settings import Settings
 from envhub.store import Store
@@ -127,7 +129,11 @@ class Client:
     def resolve_anew(self, ref: str | Ref) -> Pin:
         """Ref → Pin by the hub, whatever the lock file says."""
         ref = _as_ref(ref)
-        return resolve(ref, self.hub(ref), self.store, offline=self.settings.offline)
+        return resolve(ref, self.hub(ref), self.store, offline=self._offline(ref))
+
+    def _offline(self, ref: Ref) -> bool:
+        """Whether a ref must come from the cache; what lies on this machine need not."""
+        return self.settings.offline and ref.kind != "local"
 
     def _resolve_locked(self, ref: Ref, held: Pin, path: Path) -> Pin:
         actual = self.resolve_anew(ref.at(held.commit) if held.commit else ref)
@@ -147,7 +153,7 @@ class Client:
             pin,
             self.hub(pin.ref),
             self.store,
-            offline=self.settings.offline,
+            offline=self._offline(pin.ref),
             progress=self.settings.progress,
             limits=self.settings.limits,
         )
@@ -216,22 +222,42 @@ class Client:
             )
         if isolation not in {AUTO, *LEVELS} - {INLINE}:
             return None
-        path, pin = self.lock_path, source.pin
-        entry = Lock.read(path).entry(pin.ref) if path and path.is_file() else None
-        return self._preparer(wishes).prepare(
+        return self._preparer(wishes, source.pin).prepare(
             source,
             permissions=allowed.permissions,
             level=isolation,
-            locked=entry.worlds if entry else (),
-            date=lambda: self._date(pin),
+            locked=self._worlds(source.pin),
+            date=partial(self._date, source.pin),
         )
+
+    def packages(self, source: Source, *, wishes: Wishes = PLAIN) -> LockedRequirements | None:
+        """The packages that an env would run with; `None` if that are the caller's.
+
+        Raises:
+            EnvHubError: they cannot be had; see `envhub.worlds.Preparer.prepare`.
+        """
+        pin = source.pin
+        preparer = self._preparer(wishes, pin)
+        return preparer.packages(source, locked=self._worlds(pin), date=partial(self._date, pin))
+
+    def _worlds(self, pin: Pin) -> Sequence[LockedRequirements]:
+        """What is locked for a pin: in its bundle, or in the lock file."""
+        hub = self.hub(pin.ref)
+        if isinstance(hub, BundleFile):
+            return hub.bundle.find(pin.ref.path)[0].worlds
+        path = self.lock_path
+        entry = Lock.read(path).entry(pin.ref) if path and path.is_file() else None
+        return entry.worlds if entry else ()
 
     @property
     def _has_venvs(self) -> bool:
         return self.settings.isolation in {AUTO, "venv"}
 
-    def _preparer(self, wishes: Wishes) -> Preparer:
-        return Preparer(Uv.from_settings(self.settings), wishes, strict=self.locked)
+    def _preparer(self, wishes: Wishes, pin: Pin) -> Preparer:
+        uv, hub = Uv.from_settings(self.settings), self.hub(pin.ref)
+        if isinstance(hub, BundleFile):
+            uv = replace(uv, offline=True, links=hub.bundle.wheels)
+        return Preparer(uv, wishes, strict=self.locked)
 
     def _date(self, pin: Pin) -> datetime | None:
         """When a commit was made; not asked for offline, where no index is asked either."""
@@ -332,13 +358,18 @@ class Client:
         held = Lock.read(target) if target.is_file() else Lock()
         pins = [self.resolve_anew(ref) for ref in refs]
         lock = held.with_pins(pins)
-        preparer = self._preparer(wishes)
         for pin in pins if self._has_venvs else ():
-            packages = preparer.lock(self.fetch(pin), partial(self._date, pin))
+            packages = self._lock_packages(pin, wishes)
             entries = [entry for entry in lock.entries if entry.ref == str(pin.ref)]
             lock = lock.with_entries(entry.with_world(packages) for entry in entries)
         lock.write(target)
         return lock
+
+    def _lock_packages(self, pin: Pin, wishes: Wishes) -> LockedRequirements | None:
+        source = self.fetch(pin)
+        if pin.repo_type == BUNDLE:
+            return self.packages(source, wishes=wishes)
+        return self._preparer(wishes, pin).lock(source, partial(self._date, pin))
 
     def sync(self, *, trust_remote_code: bool = False, wishes: Wishes = PLAIN) -> list[Source]:
         """Have everything that the lock file has, so that it loads offline.

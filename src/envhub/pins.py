@@ -94,7 +94,8 @@ class Pin:
     @property
     def pinned_ref(self) -> str:
         """The ref that names exactly this: the line to put in a paper."""
-        return str(self.ref if self.dirty else self.ref.at(self.commit))
+        fixed = self.dirty or self.ref.kind == "local"  # the name of a file has no revision
+        return str(self.ref if fixed else self.ref.at(self.commit))
 
     def __str__(self) -> str:
         return f"{self.repo}@{self.version[:12]}:{self.path}"

@@ -111,7 +111,7 @@ def _other_place(ref: Ref, known: Listing | None) -> str:
     """Where that which the hub does not have could be instead, or nothing."""
     if ref.kind == "hub" and Path(ref.location).is_dir():
         return f"./{ref.location}   # the folder of that name"
-    if known:
+    if known and ref.kind != "local":
         return f"{ref.at(known.commit)}   # what it last meant; the cache has it"
     return ""
 

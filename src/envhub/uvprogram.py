@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -52,12 +52,14 @@ class Uv:
         progress: show on a terminal what takes longer than a second.
         torch: the build of PyTorch that the user wants: `cpu`, `cu128`, …, `auto`, or `index` for
             what the package index has; empty if the user does not say.
+        links: gives a folder, for a while, that all packages come from instead of an index.
     """
 
     home: Path
     offline: bool = False
     progress: bool = False
     torch: str = ""
+    links: Callable[[], AbstractContextManager[Path]] | None = None
 
     @classmethod
     def from_settings(cls, chosen: Settings) -> Uv:
@@ -93,12 +95,15 @@ class Uv:
             StoreError: the cache cannot be written.
             CommandError: uv is missing.
         """
-        config = tomli_w.dumps(_config(indexes))
         with disk.guarded(self.home):
             self.cache.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix="envhub-uv-") as empty, _shown(title, self.progress) as show:
+        with (
+            TemporaryDirectory(prefix="envhub-uv-") as empty,
+            self._where(indexes, words) as config,
+            _shown(title, self.progress) as show,
+        ):
             folder = Path(empty)
-            (folder / "uv.toml").write_text(config, encoding="utf-8")
+            (folder / "uv.toml").write_text(tomli_w.dumps(config), encoding="utf-8")
             done = proc.run(
                 [_program(), *words, *self._options(folder / "uv.toml")],
                 cwd=folder,
@@ -112,6 +117,19 @@ class Uv:
                 heard=show,
             )
         return replace(done, argv=("uv", *map(str, words)))  # without our options, for messages
+
+    @contextmanager
+    def _where(
+        self, indexes: Collection[str], words: Sequence[str | Path]
+    ) -> Iterator[dict[str, Any]]:
+        """Settings for uv that say where packages come from."""
+        if self.links is None:
+            yield _config(indexes)
+        elif words[0] != "pip":
+            yield {}
+        else:
+            with self.links() as folder:
+                yield {"no-index": True, "find-links": [str(folder)]}
 
     def _options(self, config: Path) -> list[str | Path]:
         offline = ["--offline"] if self.offline else []

@@ -159,6 +159,23 @@ class Preparer:
         interpreter = self._choose(manifest)
         return self._resolve(source, manifest, interpreter, date)
 
+    def packages(
+        self,
+        source: Source,
+        *,
+        locked: Sequence[LockedRequirements] = (),
+        date: Date = lambda: None,
+    ) -> LockedRequirements | None:
+        """The packages that `prepare` would install; `None` if that are the caller's.
+
+        Raises:
+            EnvHubError: as for `prepare`.
+        """
+        manifest = read_manifest(source.root, source.pin.path)
+        if self.level(manifest) == "process":
+            return None
+        return self._locked(source, manifest, locked, date)[0]
+
     def _choose(self, manifest: Manifest, minor: str | None = None) -> Interpreter:
         download = self.uv if self.wishes.allow_python_download else None
         return choose(manifest.python, locked=minor, download=download)

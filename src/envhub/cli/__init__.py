@@ -15,10 +15,13 @@ from envhub.cli.output import Output
 
 COMMANDS = {
     "run": ("run", "Run a policy in an env: returns, success, speed, video."),
+    "bench": ("bench", "Measure how fast an env steps, and advise how many workers."),
     "info": ("info", "Show what a ref is: pin, files, requirements, card, spaces."),
+    "inspect": ("inspect", "Show what a repo asks for and could do, before it runs."),
     "fetch": ("lock", "Download refs into the cache, to load them offline."),
     "lock": ("lock", "Write what refs mean now into envhub.lock: files, packages, Python."),
     "sync": ("lock", "Download and install everything that envhub.lock has."),
+    "bundle": ("bundle", "Write refs, with files and packages, into one file."),
     "trust": ("trust", "Allow repos to run, one commit at a time."),
     "cache": ("cache", "Show, verify and clean the cache."),
     "doctor": ("doctor", "Check this machine: versions, hubs, cache, isolation."),

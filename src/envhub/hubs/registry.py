@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from envhub.bundles import SUFFIX
 from envhub.hubs.base import Hub
+from envhub.hubs.bundle import BundleFile
 from envhub.hubs.git import GitRepo
 from envhub.hubs.huggingface import HuggingFaceHub
 from envhub.hubs.local import LocalFolder
@@ -24,7 +28,8 @@ def hub_for(
         endpoint: the hub that `owner/name` means, instead of the settings'.
     """
     if ref.kind == "local":
-        return LocalFolder(ref.location)
+        is_bundle = ref.location.endswith(SUFFIX) and Path(ref.location).expanduser().is_file()
+        return BundleFile(ref.location) if is_bundle else LocalFolder(ref.location)
     if ref.kind == "git":
         return GitRepo(_git_url(ref), cache=settings.home / "git")
     if ref.kind == "pypi":
