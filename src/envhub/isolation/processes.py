@@ -13,6 +13,7 @@ from envhub.isolation.zygote import Zygote, ended
 from envhub.worker.wire import close_all
 
 END = 5.0
+REAP = 1.0
 
 
 class Forked:
@@ -55,7 +56,7 @@ class Forked:
         told = {"do": "reap", "pid": self._inner}
         if self._zygote.is_alive:
             with contextlib.suppress(WorkerError):
-                reply, fds = self._zygote.ask("the end", told, deadline=time.monotonic() + END)
+                reply, fds = self._zygote.ask("the end", told, deadline=time.monotonic() + REAP)
                 close_all(fds)
                 code = reply.get("code")
                 self._code = code if isinstance(code, int) else None

@@ -120,6 +120,7 @@ class Zygote:
         if self._code is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, self._ending)
+                os.killpg(self.pid, signal.SIGCONT)  # one that is stopped hears nothing else
 
     def wait(self) -> int | None:
         """Its exit status, when it has ended; `None` if it does not within some seconds."""

@@ -269,8 +269,8 @@ class Pool:
             try:
                 self._hear_close(worker, sequence, notice)
                 self._hear_close(worker, sequence, end)
-                # Its end of the pipe closes when it has ended.
-                worker.bell.hear(end)
+                # Its end of the pipe closes when it has ended, unless it has left children.
+                worker.bell.hear(time.monotonic() + CLOSE_NOTICE)
             except BellError:
                 continue
 

@@ -107,6 +107,7 @@ class Zygote:
             BellError: it is gone.
         """
         while True:
+            hold_standard()
             told, fds = self.line.hear()
             if told["do"] == "work":
                 self._work(told, fds)
@@ -221,6 +222,15 @@ class Zygote:
             time.sleep(0.001)
         self.scribe.sync()
         return {"code": _exit_code(status) if pid else None}, []
+
+
+def hold_standard() -> None:
+    """Open what an env has closed of the three standard files, before others get their numbers."""
+    while True:
+        fd = os.open(os.devnull, os.O_RDWR)
+        if fd > 2:
+            os.close(fd)
+            return
 
 
 def tell(error: BaseException) -> Message:
