@@ -162,3 +162,16 @@ def test_the_machines_policy(
     done = cli("run", counter, "--trust-remote-code")
     assert (done.exit_code, "huggingface.co" in done.stderr) == (1, True)
     assert cli("run", counter, "--trust-remote-code").exit_code == 1
+
+
+def test_log(cli: Cli, counter: Path) -> None:
+    """What ran is listed, the newest first; nobody ran anything at first."""
+    assert "nothing ran yet" in cli("trust", "log").stdout
+    for words in (("--allow", "gpu"), ("--allow", "none")):
+        cli("run", counter, "--trust-remote-code", "--episodes", 1, *words)
+    text = cli("trust", "log").stdout
+    for part in ("counter", "folder", "inline", "argument", "gpu"):
+        assert part in text
+    data = json.loads(cli("trust", "log", "--json").stdout)
+    assert [each["permissions"] for each in data] == [[], ["gpu"]]
+    assert len(cli("trust", "log", "-q", "-n", 1).stdout.splitlines()) == 1

@@ -150,6 +150,32 @@ def remove(out: Output, /, ref: str) -> None:
     )
 
 
+@trust.command(epilog=examples("envhub trust log", "envhub trust log -n 100 --json"))
+@click.option("-n", "count", type=int, default=20, show_default=True, help="How many.")
+@output_options
+@click.pass_obj
+def log(out: Output, /, *, count: int) -> None:
+    """Show what ran last, at which commit, how isolated and with which permissions."""
+    found = client(out).logbook.last(count)
+    rows = [
+        (
+            f"{each.time:%Y-%m-%d %H:%M:%S}",
+            each.repo,
+            each.commit[:12] if each.commit else "a folder",
+            each.level or "failed",
+            each.by,
+            ", ".join(each.permissions),
+        )
+        for each in found
+    ]
+    table = Table(("time (UTC)", "repo", "commit", "level", "by", "might use"), rows)
+    out.emit(
+        [_data(each) for each in found],
+        table if rows else "nothing ran yet",
+        brief=[f"{each.repo}@{each.commit or each.digest}" for each in found],
+    )
+
+
 def _means(user: Client, text: str, grant: Grant) -> bool:
     """Whether a ref names the repo of a grant, and its commit if it names one."""
     is_owner = _OWNER.fullmatch(text)

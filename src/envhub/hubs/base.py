@@ -35,6 +35,23 @@ class Commit:
     entry: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One commit of a repo's history.
+
+    Attributes:
+        id: the full hash.
+        title: the first line of its message.
+        author: who made it, as they say.
+        date: when, as they say.
+    """
+
+    id: str
+    title: str
+    author: str
+    date: datetime
+
+
 def below(folder: Path, path: str) -> Path:
     """Where a hub's file is written below `folder`.
 
@@ -78,6 +95,10 @@ class Hub(Protocol):
 
     def date(self, ref: Ref, commit: Commit) -> datetime | None:
         """When a commit was made; `None` if it has no date, as a folder has none."""
+        ...
+
+    def log(self, ref: Ref, commit: Commit, most: int) -> tuple[LogEntry, ...]:
+        """A commit and those before it, the newest first; empty where nobody keeps a history."""
         ...
 
     def download(

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from envhub.bundles import Bundle, Packed
-from envhub.hubs.base import Commit, Progress
+from envhub.hubs.base import Commit, LogEntry, Progress
 from envhub.pins import File
 from envhub.refs import Ref
 from envhub.tree import folder_address
@@ -49,6 +49,10 @@ class BundleFile:
     def date(self, ref: Ref, commit: Commit) -> datetime | None:
         """None: what belongs to a bundle is in it."""
         return None
+
+    def log(self, ref: Ref, commit: Commit, most: int) -> tuple[LogEntry, ...]:
+        """Nothing: a bundle has one commit."""
+        return ()
 
     def download(
         self, ref: Ref, commit: Commit, files: Sequence[File], into: Path, progress: Progress

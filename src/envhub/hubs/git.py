@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from envhub.errors import EntryNotFoundError, HubError, NotFoundError, RevisionNotFoundError
 from envhub.hubs import lfs
-from envhub.hubs.base import Commit, Progress, below
+from envhub.hubs.base import Commit, LogEntry, Progress, below
 from envhub.hubs.gitprogram import git
 from envhub.hubs.gitremote import Remote
 from envhub.hubs.gittree import Item, read_tree, reading
@@ -86,6 +86,22 @@ class GitRepo:
         self._ensure(commit.id or "")
         words = ("show", "--no-patch", "--format=%ct", commit.id or "")
         return datetime.fromtimestamp(int(git(*words, folder=self._repo).text), UTC)
+
+    def log(self, ref: Ref, commit: Commit, most: int) -> tuple[LogEntry, ...]:
+        """A commit and those before it, the newest first; fetched without files for that.
+
+        Raises:
+            HubError: as for `files`.
+        """
+        self._repo.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._repo.parent, prefix="log-") as name:
+            folder = Path(name)
+            _init(folder)
+            spec = f"+{commit.id}:{_kept(commit.id or '')}"
+            self._remote.fetch(folder, spec, depth=most, options=("--filter=tree:0",))
+            form = "--format=%H%x00%ct%x00%an%x00%s"
+            lines = git("log", f"-{most}", form, commit.id or "", folder=folder).text
+        return tuple(_log_entry(line) for line in lines.splitlines())
 
     def download(
         self, ref: Ref, commit: Commit, files: Sequence[File], into: Path, progress: Progress
@@ -230,6 +246,11 @@ class GitRepo:
                 git("update-ref", _kept(commit), commit, folder=self._repo, check=False)
         if not self._has(commit):
             raise RevisionNotFoundError(f"{self.address} has no commit {commit}")
+
+
+def _log_entry(line: str) -> LogEntry:
+    commit, date, author, title = line.split("\0", 3)
+    return LogEntry(commit, title, author, datetime.fromtimestamp(int(date), UTC))
 
 
 def _write(target: Path, chunks: Iterator[bytes], progress: Progress) -> None:

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from urllib.parse import quote
 import msgspec
 
 from envhub.errors import HubError, RepoNotFoundError, RevisionNotFoundError
-from envhub.hubs.base import Commit, Progress, below
+from envhub.hubs.base import Commit, LogEntry, Progress, below
 from envhub.hubs.parallel import each
 from envhub.pins import File
 from envhub.refs import Ref, RepoType
@@ -51,8 +51,20 @@ class _Refs(msgspec.Struct):
     tags: list[_Named]
 
 
+class _Author(msgspec.Struct):
+    user: str = ""
+
+
 class _LogEntry(msgspec.Struct):
     id: str
+    title: str = ""
+    authors: list[_Author] = []
+    date: datetime | None = None
+
+    @property
+    def entry(self) -> LogEntry:
+        authors = ", ".join(author.user for author in self.authors)
+        return LogEntry(self.id, self.title, authors, self.date or datetime.fromtimestamp(0, UTC))
 
 
 class _Lfs(msgspec.Struct):
@@ -143,6 +155,16 @@ class HuggingFaceHub:
         path = f"{_api(commit)}/revision/{commit.id}"
         query = "expand=lastModified"
         return self._http.get(path, _Dated, self._place(commit, ref), query).last_modified
+
+    def log(self, ref: Ref, commit: Commit, most: int) -> tuple[LogEntry, ...]:
+        """A commit and those before it, the newest first.
+
+        Raises:
+            EnvHubError: as for `resolve`.
+        """
+        path = f"{_api(commit)}/commits/{commit.id}"
+        found = self._http.pages(path, list[_LogEntry], self._place(commit, ref))
+        return tuple(each.entry for each in islice(found, most))
 
     def download(
         self, ref: Ref, commit: Commit, files: Sequence[File], into: Path, progress: Progress

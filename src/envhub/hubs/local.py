@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from envhub.errors import HubError, RefError, RepoNotFoundError
-from envhub.hubs.base import Commit, Progress
+from envhub.hubs.base import Commit, LogEntry, Progress
 from envhub.pins import File, blob_id
 from envhub.refs import Ref
 from envhub.tree import Stamp, folder_address, hash_file, stamp
@@ -88,6 +88,10 @@ class LocalFolder:
     def date(self, ref: Ref, commit: Commit) -> datetime | None:
         """None: a folder is of today."""
         return None
+
+    def log(self, ref: Ref, commit: Commit, most: int) -> tuple[LogEntry, ...]:
+        """Nothing: what a folder was before is not known."""
+        return ()
 
     def download(
         self, ref: Ref, commit: Commit, files: Sequence[File], into: Path, progress: Progress

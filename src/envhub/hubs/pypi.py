@@ -26,7 +26,7 @@ from envhub.errors import (
     RequirementError,
     RevisionNotFoundError,
 )
-from envhub.hubs.base import Commit, Progress, below
+from envhub.hubs.base import Commit, LogEntry, Progress, below
 from envhub.interpreters import own
 from envhub.pins import ENTRY, PACKAGE, File, blob_id
 from envhub.refs import Ref
@@ -84,6 +84,10 @@ class PackageIndex:
     def date(self, ref: Ref, commit: Commit) -> datetime | None:
         """Nothing: indexes have a date per file, and not all of them."""
         return None
+
+    def log(self, ref: Ref, commit: Commit, most: int) -> tuple[LogEntry, ...]:
+        """Nothing: indexes keep versions, but no history."""
+        return ()
 
     def download(
         self, ref: Ref, commit: Commit, files: Sequence[File], into: Path, progress: Progress
