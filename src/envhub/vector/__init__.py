@@ -24,10 +24,12 @@ Public names:
   worker.
 - `autotune(env_fns, ...)`: tries worker counts, with `step` and with `send` and `recv`; answers a
   `Tuning` of `Trial`s.
+- `Options(...)`: what `AsyncVectorEnv` has beyond Gymnasium's arguments, as a value.
 """
 
 from envhub.vector.async_env import AsyncVectorEnv
 from envhub.vector.autotune import Trial, Tuning, autotune
 from envhub.vector.batched import BatchedVectorEnv
+from envhub.vector.options import Options
 
-__all__ = ["AsyncVectorEnv", "BatchedVectorEnv", "Trial", "Tuning", "autotune"]
+__all__ = ["AsyncVectorEnv", "BatchedVectorEnv", "Options", "Trial", "Tuning", "autotune"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,11 @@ from envhub.errors import ArgumentError
 from envhub.vector import caller
 from envhub.vector.async_env import AsyncVectorEnv
 from envhub.vector.options import UNEVEN_FACTOR
+
+Make = Callable[..., AbstractContextManager[Any]]
+
+# Drawn before the clock runs: drawing them can take longer than the steps.
+ACTIONS = 16
 
 
 @dataclass(frozen=True)
@@ -76,45 +82,57 @@ def autotune(
     Raises:
         ArgumentError: there is nothing to try.
     """
-    counts = _counts(len(env_fns)) if worker_counts is None else worker_counts
+    counts = counts_for(len(env_fns)) if worker_counts is None else worker_counts
     if not counts or not env_fns:
         raise ArgumentError("autotune was given no env factories, or no worker counts")
-    trials = [trial for count in counts for trial in _try(env_fns, count, seconds, arguments)]
+
+    def make(**more: Any) -> AbstractContextManager[Any]:
+        return closing(AsyncVectorEnv(env_fns, **{**arguments, **more}))
+
+    trials = [trial for count in counts for trial in attempt(make, len(env_fns), count, seconds)]
     trials.sort(key=lambda trial: -trial.steps_per_second)
     return Tuning(tuple(trials))
 
 
-def _counts(num_envs: int) -> list[int]:
+def counts_for(num_envs: int) -> list[int]:
+    """The numbers of workers that are worth a try: from one to one per env."""
     cores = caller.cores()
     wanted = (1, cores, 2 * cores, UNEVEN_FACTOR * cores, num_envs)
-    return sorted({min(count, num_envs) for count in wanted if count})
+    return sorted({min(count, num_envs) for count in wanted})
 
 
-def _try(
-    env_fns: Sequence[Callable[[], Any]], count: int, seconds: float, arguments: dict[str, Any]
-) -> list[Trial]:
-    half = len(env_fns) // 2
-    halves = len(env_fns) % count == 0 and half and half % (len(env_fns) // count) == 0
+def attempt(make: Make, num_envs: int, num_workers: int, seconds: float) -> list[Trial]:
+    """Step envs with so many workers: in lock-step and, if halves can be made, with `recv`.
+
+    Args:
+        make: opens the vector env, from `num_workers` and `batch_size`, and closes it.
+        num_envs: how many envs it has.
+        num_workers: how many workers.
+        seconds: how long to measure each.
+    """
+    half = num_envs // 2
+    halves = num_envs % num_workers == 0 and half and half % (num_envs // num_workers) == 0
     batch = half if halves else None
-    more = {**arguments, "num_workers": count, "batch_size": batch}
-    with closing(AsyncVectorEnv(env_fns, **more)) as envs:
-        trials = [Trial(count, None, _pace(envs, _lock_step, seconds))]
-        if batch is not None:
-            trials.append(Trial(count, batch, _pace(envs, _send_recv, seconds)))
+    with make(num_workers=num_workers, batch_size=batch) as envs:
+        trials = [Trial(num_workers, None, pace(envs, seconds))]
+        if batch is not None and isinstance(envs, AsyncVectorEnv):
+            trials.append(Trial(num_workers, batch, pace(envs, seconds, _send_recv)))
     return trials
 
 
-def _pace(envs: Any, play: Callable[[Any, float], int], seconds: float) -> float:
+def pace(envs: Any, seconds: float, play: Callable[[Any, float], int] | None = None) -> float:
+    """Steps of single envs per second, of any vector env, with random actions."""
     envs.reset(seed=0)
     begun = time.perf_counter()
-    steps = play(envs, begun + seconds)
+    steps = (play or _lock_step)(envs, begun + seconds)
     return steps / (time.perf_counter() - begun)
 
 
 def _lock_step(envs: Any, end: float) -> int:
+    actions = itertools.cycle([envs.action_space.sample() for _ in range(ACTIONS)])
     steps = 0
     while time.perf_counter() < end:
-        envs.step(envs.action_space.sample())
+        envs.step(next(actions))
         steps += envs.num_envs
     return steps
 
