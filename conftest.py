@@ -37,7 +37,9 @@ def gallery(hub: ServedHub) -> None:
         hub.add(f"gallery/{card.parent.name}", card.parent, tag="v1.0")
 
 
-CARDS = "examples/*/README.md"
+LIGHT = ("car-racing", "cartpole", "multitask", "pusht")
+CARDS = [f"examples/{name}/README.md" for name in LIGHT]
+"""Those whose packages the tests have."""
 
 
 class PagesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
@@ -55,7 +57,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> PagesTogethe
 
 pytest_collect_file = SybilCollection(
     [
-        Sybil(PARSERS, patterns=["README.md", "docs/*.md"], excludes=[CARDS], fixtures=["page"]),
-        Sybil(PARSERS, patterns=[CARDS], fixtures=["gallery"]),
+        Sybil(
+            PARSERS,
+            patterns=["README.md", "docs/*.md"],
+            excludes=["examples/*/README.md"],
+            fixtures=["page"],
+        ),
+        Sybil(PARSERS, patterns=CARDS, fixtures=["gallery"]),
     ]
 ).pytest()

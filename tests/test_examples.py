@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -15,9 +16,12 @@ import yaml
 from gymnasium.utils.env_checker import data_equivalence
 
 import envhub
+from envhub.manifest import read_manifest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = ["car-racing", "cartpole", "multitask", "pusht"]
+"""Those whose packages the tests have; the others are loaded in test_gallery."""
+ALL = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
 PACKAGES = {"pusht": "gym_pusht", "car-racing": "Box2D"}
 
 SHAPES: dict[str, dict[str, list[Any]]] = {
@@ -52,9 +56,10 @@ def first(name: str, use_async: bool, seed: int) -> dict[tuple[str, int | str], 
         }
 
 
-def test_all_examples_are_tested() -> None:
-    """No folder of examples/ is left out here."""
-    assert sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()) == NAMES
+def test_there_are_enough() -> None:
+    """The gallery has what it promises."""
+    assert len(ALL) >= 13
+    assert set(NAMES) < set(ALL)
 
 
 @modes
@@ -147,7 +152,7 @@ def test_multitask_physics_differ() -> None:
     assert len(set(ends)) == 3
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_is_ready_to_publish(name: str) -> None:
     """The card has what hubs search by, the licence is there, requirements have versions."""
     folder = EXAMPLES / name
@@ -160,12 +165,28 @@ def test_is_ready_to_publish(name: str) -> None:
     assert [line for line in lines if not re.fullmatch(r"[\w-]+(\[[\w-]+\])?==[\d.]+", line)] == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_card_lists_the_parameters(name: str) -> None:
     """The card names each of make_env's keyword arguments, and no other, with its default."""
     card = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
-    entry = (EXAMPLES / name / "env.py").read_text(encoding="utf-8")
-    signature = entry.partition("def make_env(")[2].partition(") ->")[0].partition("*,")[2]
-    taken = re.findall(r"^    (\w+):", signature, re.MULTILINE)
+    taken = list(keywords(name))
     listed = card.partition("| parameter |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `(\w+)`", listed, re.MULTILINE) == taken
+
+
+def keywords(name: str) -> dict[str, Any]:
+    """The keyword arguments of a repo's make_env, and their defaults."""
+    tree = ast.parse((EXAMPLES / name / "env.py").read_text(encoding="utf-8"))
+    (function,) = (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "make_env")
+    found = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+    return {argument.arg: ast.unparse(value) for argument, value in found if value}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_manifest_says_what_the_code_does(name: str) -> None:
+    """The manifest can be read, and its parameters are keyword arguments of make_env."""
+    manifest = read_manifest(EXAMPLES / name)
+    defaults = {key: repr(told.default) for key, told in manifest.parameters.items()}
+    assert defaults.items() <= keywords(name).items()
+    assert manifest.requirements
+    assert "3.11" in manifest.python or name == "procgen"
