@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import envhub
@@ -14,13 +15,17 @@ from envhub.logbook import MAX_BYTES, Entry, Logbook
 from envhub.pins import Pin
 from envhub.refs import parse
 from envhub.testing import ServedHub, repos
+from envhub.trust import Allowed, Consent, decide
+from envhub.trustfile import Policy
 
 PIN = Pin(parse("u/r@v1"), "https://hub", "u/r", "model", "a" * 40, "env.py", "sha256:0")
 ASKS = {**repos.COUNTER, "envhub.toml": "[permissions]\nnetwork = true\n"}
 
 
 def entry(by: str = "grant") -> Entry:
-    return Entry.of(PIN, level="process", by=by, permissions=("gpu",))
+    found = decide(PIN, Policy(), Consent(True, ("gpu",)))
+    assert isinstance(found, Allowed)
+    return msgspec.structs.replace(Entry.of(found, "process", "bubblewrap"), by=by)
 
 
 def test_every_load_is_noted(hub: ServedHub) -> None:

@@ -19,6 +19,7 @@ from envhub.history import History
 from envhub.hubs.base import Commit, Hub
 from envhub.hubs.bundle import BUNDLE, BundleFile
 from envhub.hubs.registry import hub_for
+from envhub.inspection.glance import glance
 from envhub.isolation.world import World
 from envhub.lockfile import Lock, explain, find_lock
 from envhub.logbook import Entry, Logbook
@@ -171,7 +172,9 @@ class Client:
         """
         last = self.history.last(pin)
         moved = last is not None and last.commit != pin.commit
-        return require(decide(pin, self.policy, said, moved=moved, asked=asked), pin)
+        verdict = decide(pin, self.policy, said, moved=moved, asked=asked)
+        is_clear = isinstance(verdict, Allowed)
+        return require(verdict, pin, "" if is_clear else glance(pin, self.hub(pin.ref), self.store))
 
     def prepare(
         self,
@@ -317,7 +320,7 @@ class Client:
                 world=world,
                 sandbox=self.settings.sandbox if sandbox == AUTO else sandbox,
             )
-        self.note(allowed, envs.level)
+        self.note(allowed, envs.level, str(envs.sandbox))
         return envs
 
     @contextmanager
@@ -328,17 +331,11 @@ class Client:
             self.note(allowed, "")
             raise
 
-    def note(self, allowed: Allowed, level: str) -> None:
-        """Note that the code of a pin ran: for the notice when its ref moves, and in the logbook.
-
-        Args:
-            allowed: what ran, and why it might.
-            level: the isolation level that was reached; empty if the code failed.
-        """
+    def note(self, allowed: Allowed, level: str, sandbox: str = "") -> None:
+        """Note that a pin's code ran, at which level and in which sandbox; no level: it failed."""
         if level:
             self.history.remember(allowed.pin)
-        words = allowed.permissions.words
-        self.logbook.add(Entry.of(allowed.pin, level=level, by=allowed.by, permissions=words))
+        self.logbook.add(Entry.of(allowed, level, sandbox))
 
     def lock(
         self, refs: Iterable[str | Ref], path: Path | None = None, *, wishes: Wishes = PLAIN

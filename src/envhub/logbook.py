@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from filelock import FileLock
 
-from envhub.pins import Pin
+from envhub.trust import Allowed
 
 logger = logging.getLogger("envhub")
 
@@ -32,6 +32,7 @@ class Entry(msgspec.Struct, frozen=True):
         digest: that of all files.
         path: the entry file.
         level: the isolation level that was reached; empty if the repo's code failed.
+        sandbox: the one around it.
         by: who consented: `grant` or `argument`.
         permissions: what it got beyond its own files, in words.
     """
@@ -44,12 +45,14 @@ class Entry(msgspec.Struct, frozen=True):
     digest: str
     path: str
     level: str = ""
+    sandbox: str = ""
     by: str = ""
     permissions: tuple[str, ...] = ()
 
     @staticmethod
-    def of(pin: Pin, *, level: str, by: str, permissions: tuple[str, ...]) -> Entry:
-        """A load of `pin` now."""
+    def of(allowed: Allowed, level: str, sandbox: str) -> Entry:
+        """A load now."""
+        pin = allowed.pin
         return Entry(
             datetime.now(UTC).replace(microsecond=0),
             str(pin.ref),
@@ -59,8 +62,9 @@ class Entry(msgspec.Struct, frozen=True):
             pin.digest,
             pin.path,
             level=level,
-            by=by,
-            permissions=permissions,
+            sandbox=sandbox,
+            by=allowed.by,
+            permissions=allowed.permissions.words,
         )
 
 

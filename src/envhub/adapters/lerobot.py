@@ -119,7 +119,7 @@ def make_env(
         isolation="inline",
         cfg=config,
     )
-    Client(cache=hub_cache_dir).note(allowed, made.level)
+    Client(cache=hub_cache_dir).note(allowed, made.level, str(made.sandbox))
     return made
 
 

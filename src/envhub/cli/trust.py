@@ -163,12 +163,13 @@ def log(out: Output, /, *, count: int) -> None:
             each.repo,
             each.commit[:12] if each.commit else "a folder",
             each.level or "failed",
+            each.sandbox,
             each.by,
             ", ".join(each.permissions),
         )
         for each in found
     ]
-    table = Table(("time (UTC)", "repo", "commit", "level", "by", "might use"), rows)
+    table = Table(("time (UTC)", "repo", "commit", "level", "sandbox", "by", "might use"), rows)
     out.emit(
         [_data(each) for each in found],
         table if rows else "nothing ran yet",

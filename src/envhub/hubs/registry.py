@@ -35,7 +35,12 @@ def hub_for(
     if ref.kind == "pypi":
         return PackageIndex(Uv.from_settings(settings))
     address = _address(ref, settings, endpoint)
-    return HuggingFaceHub(address, token=_token(address, settings, token), timeout=settings.timeout)
+    return HuggingFaceHub(
+        address,
+        token=_token(address, settings, token),
+        timeout=settings.timeout,
+        limits=settings.limits,
+    )
 
 
 def _git_url(ref: Ref) -> str:
