@@ -310,11 +310,10 @@ def test_users_policy(cli: Cli, counter: Path) -> None:
     assert json.loads(cli("run", counter, *words).stdout)["tasks"][0]["mean_return"] == 10.0
 
 
-@pytest.mark.parametrize("level", ["process", "venv", "sandbox"])
-def test_levels_that_are_not_there(cli: Cli, counter: Path, level: str) -> None:
-    """An isolation level of later is refused, honestly, rather than replaced by a weaker one."""
-    done = cli("run", counter, "--trust-remote-code", "--isolation", level)
-    assert (done.exit_code, "isolation-unavailable" in done.stderr) == (1, True)
+def test_a_level_that_is_not_there(cli: Cli, counter: Path) -> None:
+    """An isolation level that does not exist is refused rather than replaced by a weaker one."""
+    done = cli("run", counter, "--trust-remote-code", "--isolation", "sandbox")
+    assert (done.exit_code, "'sandbox' is not one of 'auto'" in done.stderr) == (2, True)
 
 
 def test_locked(cli: Cli, cartpole: str) -> None:
@@ -335,3 +334,17 @@ def test_offline(cli: Cli, hub: ServedHub, cartpole: str) -> None:
     asked = len(hub.requests)
     assert cli(*words, "--offline").exit_code == 0
     assert len(hub.requests) == asked
+
+
+@pytest.mark.parametrize("words", [(), ("--async", "--n-envs", 2), ("--isolation", "inline")])
+def test_a_process_of_the_env_dies(cli: Cli, tmp_path: Path, words: tuple[Any, ...]) -> None:
+    """Its death is told with its last words, and is not taken for somebody's Ctrl-C."""
+    step = 'print("last words", flush=True); __import__("os")._exit(7)'
+    vector = "    return gym.vector.AsyncVectorEnv([Failing] * n_envs)\n"
+    source = FAILING.format(step=step, make="pass").partition("    good = ")[0] + vector
+    folder = repos.write({"env.py": source}, tmp_path / "dying")
+    done = cli("run", folder, "--trust-remote-code", *words)
+    assert done.exit_code == 1
+    assert "error[worker-died]: worker 0" in done.stderr
+    assert "exit code 7" in done.stderr
+    assert "last words" in done.stderr

@@ -68,6 +68,8 @@ def _cause(error: BaseException) -> BaseException:
         if link is not None:
             # An exception may be its own cause, by way of others.
             links += [each for each in (link.__cause__, link.__context__) if each not in links]
+    if isinstance(error, click.Abort) and isinstance(error.__cause__, EnvHubError):
+        return error.__cause__  # a worker's death is an EOFError, which click takes for Ctrl-D
     return error
 
 
