@@ -62,7 +62,7 @@ def check_ref(name: str, what: str) -> str:
     Raises:
         Refusal: 400, git does not accept it, or it could be taken for an option or a commit.
     """
-    taken = name.startswith(("-", "refs/")) or name == "HEAD" or _HEX.fullmatch(name)
+    taken = name.startswith(("-", "refs/")) or name in {"HEAD", "@"} or _HEX.fullmatch(name)
     if taken or len(name) > _MAX_REF or not _is_valid(f"refs/heads/{name}"):
         raise bad(f"{name!r} is no name for a {what}")
     return name

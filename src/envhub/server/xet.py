@@ -40,7 +40,7 @@ class XetStore:
         """Whether a xorb was sent already."""
         return self._row(xorb) is not None
 
-    def add(self, xorb: str, packed: memoryview, intake: Intake) -> bool:
+    def add(self, xorb: str, packed: BinaryIO, intake: Intake) -> bool:
         """Take a xorb; whether it was new.
 
         The name is not compared with the bytes: a wrong one harms only this repo's own uploads, and

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import lz4.frame
 
@@ -55,27 +56,29 @@ class XetFile:
         return sum(segment.size for segment in self.segments)
 
 
-def chunks(xorb: bytes | memoryview) -> Iterator[bytes]:
+def chunks(xorb: BinaryIO) -> Iterator[bytes]:
     """The chunks of a xorb, unpacked.
 
     Raises:
         Refusal: 400, this is no xorb, or one that unpacks to more than a xorb may hold.
     """
-    view = memoryview(xorb)
-    position = count = total = 0
-    while position < len(view) and bytes(view[position : position + 7]) != _FOOTER:
-        if position + _CHUNK.size > len(view):
+    count = total = 0
+    while (head := xorb.read(_CHUNK.size)) and not head.startswith(_FOOTER):
+        if len(head) < _CHUNK.size:
             raise bad("the xorb ends within the head of a chunk")
-        version, packed, scheme, size = _CHUNK.unpack_from(view, position)
+        version, packed, scheme, size = _CHUNK.unpack(head)
         length, wanted = (int.from_bytes(each, "little") for each in (packed, size))
-        position += _CHUNK.size
         count, total = count + 1, total + wanted
-        if version or wanted > MAX_CHUNK or position + length > len(view):
+        if version or wanted > MAX_CHUNK:
             raise bad(f"chunk {count} of the xorb is malformed")
         if count > MAX_CHUNKS or total > MAX_XORB:
             raise bad("the xorb unpacks to more than a xorb may hold")
-        yield _unpacked(view[position : position + length], scheme, wanted)
-        position += length
+        data = xorb.read(length)
+        if len(data) < length:
+            raise bad("the xorb ends within a chunk")
+        yield _unpacked(data, scheme, wanted)
+    if not count:
+        raise bad("the xorb is empty")
 
 
 def files(shard: bytes) -> list[XetFile]:
@@ -122,9 +125,9 @@ def _hex(raw: bytes) -> str:
     return "".join(f"{number:016x}" for number in struct.unpack("<4Q", raw))
 
 
-def _unpacked(data: memoryview, scheme: int, size: int) -> bytes:
+def _unpacked(data: bytes, scheme: int, size: int) -> bytes:
     if scheme == _PLAIN:
-        plain = bytes(data)
+        plain = data
     elif scheme in {_LZ4, _GROUPED}:
         plain = _decompressed(data, size)
         plain = _ungrouped(plain) if scheme == _GROUPED else plain
@@ -135,7 +138,7 @@ def _unpacked(data: memoryview, scheme: int, size: int) -> bytes:
     return plain
 
 
-def _decompressed(data: memoryview, size: int) -> bytes:
+def _decompressed(data: bytes, size: int) -> bytes:
     """Unpack no more than was announced, however much is in there."""
     try:
         plain = lz4.frame.LZ4FrameDecompressor().decompress(data, max_length=size + 1)

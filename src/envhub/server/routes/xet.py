@@ -6,7 +6,6 @@ a repo that is made anew, or a hub on an address that was another's, is never as
 
 from __future__ import annotations
 
-import mmap
 import re
 import shutil
 import time
@@ -58,16 +57,8 @@ async def xorb(call: Call) -> Response:
 
 def _add(call: Call, repo: Repo, packed: Intake) -> bool:
     call.hub.holdings.check_quota(repo, packed.size)
-    path = packed.written()
-    if not packed.size:
-        raise bad("the xorb is empty")
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-        call.hub.intake(MAX_XORB) as unpacked,
-        memoryview(mapped) as view,
-    ):
-        return call.hub.xet(repo).add(call.words["hash"], view, unpacked)
+    with packed.written().open("rb") as file, call.hub.intake(MAX_XORB) as unpacked:
+        return call.hub.xet(repo).add(call.words["hash"], file, unpacked)
 
 
 async def shard(call: Call) -> Response:
