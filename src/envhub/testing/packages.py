@@ -129,14 +129,20 @@ def _digest(text: str) -> str:
 
 
 @contextmanager
-def serve_index(folder: Path, uploaded: Mapping[str, str] | None = None) -> Iterator[str]:
+def serve_index(
+    folder: Path,
+    uploaded: Mapping[str, str] | None = None,
+    yanked: Mapping[str, str] | None = None,
+) -> Iterator[str]:
     """Serve the packages of a folder as an index of the simple API; yields its address.
 
     Args:
         folder: wheels and sources.
         uploaded: when a file came, by its name; `DAY` by default.
+        yanked: why a file was taken back, by its name.
     """
     times = uploaded or {}
+    reasons = yanked or {}
 
     def answer(request: Request) -> Reply:
         if found := re.fullmatch(r"/files/([^/]+)", request.path):
@@ -148,7 +154,11 @@ def serve_index(folder: Path, uploaded: Mapping[str, str] | None = None) -> Iter
         document = {
             "meta": {"api-version": "1.1"},
             "name": project,
-            "files": [_entry(path, times.get(path.name, DAY)) for path in files],
+            "files": [
+                _entry(path, times.get(path.name, DAY))
+                | ({"yanked": reasons[path.name]} if path.name in reasons else {})
+                for path in files
+            ],
         }
         kind = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
         return Reply(200, json.dumps(document).encode(), kind)
