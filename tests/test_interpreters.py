@@ -45,9 +45,9 @@ def home(envhub_isolated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     for name in ("PYENV_ROOT", "UV_PYTHON_INSTALL_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(module, "_SYSTEM", ())
-    module._ask.cache_clear()
+    module.ask.cache_clear()
     yield envhub_isolated
-    module._ask.cache_clear()
+    module.ask.cache_clear()
 
 
 def found() -> list[str]:
@@ -61,7 +61,7 @@ def test_own() -> None:
     assert mine.version == Version("{}.{}.{}".format(*sys.version_info))
     assert mine.minor == MINE
     assert not (mine.path.parent.parent / "pyvenv.cfg").exists()
-    assert module._ask(mine.path) == mine
+    assert module.ask(mine.path) == mine
     assert str(mine) == f"{mine.version} at {mine.path}"
 
 

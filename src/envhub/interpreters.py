@@ -78,7 +78,7 @@ def interpreters(minor: str | None = None) -> tuple[Interpreter, ...]:
         minor: only those of this version, `3.11` say; programs with another in their name are not
             asked, which takes some 10 ms each.
     """
-    found = {own(), *filter(None, map(_ask, _programs(minor)))}
+    found = {own(), *filter(None, map(ask, _programs(minor)))}
     wanted = [each for each in found if minor in {None, each.minor} and each.version >= OLDEST]
     return tuple(sorted(wanted, key=lambda each: (each.version, str(each.path)), reverse=True))
 
@@ -186,7 +186,7 @@ def _named(folder: Path) -> list[Path]:
 
 
 @cache
-def _ask(program: Path) -> Interpreter | None:
+def ask(program: Path) -> Interpreter | None:
     """What a program says of itself; `None` for shims of what is not there, PyPy, and the like."""
     try:
         answer = proc.run([program, "-I", "-S", "-c", _ASK], timeout=10).text.splitlines()

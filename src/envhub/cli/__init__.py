@@ -21,6 +21,7 @@ COMMANDS = {
     "fetch": ("lock", "Download refs into the cache, to load them offline."),
     "lock": ("lock", "Write what refs mean now into envhub.lock: files, packages, Python."),
     "sync": ("lock", "Download and install everything that envhub.lock has."),
+    "fingerprint": ("fingerprint", "Run an env with fixed seeds and hash what it does."),
     "bundle": ("bundle", "Write refs, with files and packages, into one file."),
     "trust": ("trust", "Allow repos to run, one commit at a time."),
     "cache": ("cache", "Show, verify and clean the cache."),
