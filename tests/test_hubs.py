@@ -121,6 +121,25 @@ def test_date(place: Place) -> None:
     assert date is None or (date.tzinfo is not None and date <= datetime.now(UTC))
 
 
+def test_log(place: Place, hub: ServedHub) -> None:
+    """The commits up to one, the newest first and no more than asked for; a folder has none."""
+    first = place.hub.resolve(place.ref)
+    if place.hub.live:
+        assert place.hub.log(place.ref, first, 5) == ()
+        return
+    repo_type = first.repo_type if first.repo_type in {"space", "dataset"} else "model"
+    for number in (1, 2):
+        more = {f"{number}.txt": "new\n"}
+        hub.add("user/repo", more, repo_type=repo_type, message=f"Change {number}\n\nmore")
+    last = place.hub.resolve(place.ref)
+    found = place.hub.log(place.ref, last, 5)
+    assert [entry.title for entry in found] == ["Change 2", "Change 1", "Add files"]
+    assert (found[0].id, found[-1].id) == (last.id, first.id)
+    assert all(entry.author and entry.date.tzinfo for entry in found)
+    assert place.hub.log(place.ref, last, 2) == found[:2]
+    assert place.hub.log(place.ref, first, 5) == found[-1:]
+
+
 def test_missing_repo(place: Place) -> None:
     """The same error with the name in it."""
     with pytest.raises(RepoNotFoundError, match="missing"):

@@ -53,22 +53,23 @@ def lint(root: Path, paths: Iterable[str]) -> list[Finding]:
 def _run(files: list[str]) -> list[Any]:
     """The issues that bandit sees, the unsure ones left out."""
     kept = warnings.formatwarning
-    try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         from bandit.core import config, manager  # the extra `inspect`, and 0.4 s
 
+        warnings.formatwarning = kept  # importing bandit replaces it
         logging.getLogger("bandit").setLevel(logging.CRITICAL)  # of files that cannot be parsed
-        profile = {"include": list(TESTS), "exclude": []}
         bandit = manager.BanditManager(
-            config.BanditConfig(), "file", profile=profile, quiet=True, ignore_nosec=True
+            config.BanditConfig(),
+            "file",
+            profile={"include": list(TESTS), "exclude": []},
+            quiet=True,
+            ignore_nosec=True,
         )
         bandit.files_list = files
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            bandit.run_tests()
+        bandit.run_tests()
         issues: list[Any] = bandit.get_issue_list("LOW", "MEDIUM")
         return issues
-    finally:
-        warnings.formatwarning = kept  # importing bandit replaces it
 
 
 def _finding(issue: Any, path: str) -> Finding:
