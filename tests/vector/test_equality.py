@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces, wrappers
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from tests.vector.zoo import DYNAMIC, Counter, Frames, Sampler, difference
+from tests.vector.zoo import DYNAMIC, Counter, Deck, Frames, Sampler, difference
 
 from envhub.vector import AsyncVectorEnv
 
@@ -48,7 +48,7 @@ def scalars(rng: np.random.Generator) -> dict[str, Any]:
 
 def box(dtype: Any, shape: tuple[int, ...] = (3,)) -> Factory:
     low, high = (0, 1) if dtype == np.bool_ else (0, 100)
-    return partial(Sampler, spaces.Box(low, high, shape, dtype))
+    return partial(Deck, spaces.Box(low, high, shape, dtype))
 
 
 class Statistics(wrappers.RecordEpisodeStatistics[Any, Any]):
@@ -79,16 +79,16 @@ MAKE: dict[str, Factory] = {
     "int64": box(np.int64, ()),
     "bool": box(np.bool_),
     "empty": box(np.float32, (0,)),
-    "matrix": partial(Sampler, BOX),
-    "discrete": partial(Sampler, spaces.Discrete(5, start=-2), spaces.Discrete(4, start=2)),
-    "multi-discrete": partial(Sampler, spaces.MultiDiscrete([3, 4]), spaces.MultiDiscrete([2, 5])),
-    "multi-binary": partial(Sampler, spaces.MultiBinary(5), spaces.MultiBinary([2, 2])),
-    "dict": partial(Sampler, spaces.Dict(b=BOX, a=spaces.Discrete(3)), spaces.Dict(x=BOX, y=BOX)),
-    "tuple": partial(Sampler, spaces.Tuple((BOX, spaces.Dict(k=BOX))), spaces.Tuple((BOX, BOX))),
-    "text": partial(Sampler, spaces.Text(6), spaces.Text(6)),
-    "dynamic": partial(Sampler, DYNAMIC, spaces.Sequence(spaces.Discrete(3))),
-    "mixed-infos": partial(Sampler, infos=mixed),
-    "scalar-infos": partial(Sampler, infos=scalars),
+    "matrix": partial(Deck, BOX),
+    "discrete": partial(Deck, spaces.Discrete(5, start=-2), spaces.Discrete(4, start=2)),
+    "multi-discrete": partial(Deck, spaces.MultiDiscrete([3, 4]), spaces.MultiDiscrete([2, 5])),
+    "multi-binary": partial(Deck, spaces.MultiBinary(5), spaces.MultiBinary([2, 2])),
+    "dict": partial(Deck, spaces.Dict(b=BOX, a=spaces.Discrete(3)), spaces.Dict(x=BOX, y=BOX)),
+    "tuple": partial(Deck, spaces.Tuple((BOX, spaces.Dict(k=BOX))), spaces.Tuple((BOX, BOX))),
+    "text": partial(Deck, spaces.Text(6), spaces.Text(6)),
+    "dynamic": partial(Deck, DYNAMIC, spaces.Sequence(spaces.Discrete(3))),
+    "mixed-infos": partial(Deck, infos=mixed),
+    "scalar-infos": partial(Deck, infos=scalars),
     "counter": Counter,
     "frames": Frames,
 }
@@ -96,16 +96,14 @@ MODES = list(AutoresetMode)
 CASES = [(name, mode) for name in MAKE for mode in MODES]
 
 
-def play(envs: Any, steps: int) -> Iterator[Any]:
-    """Step with actions that depend on the action space only; yields a copy of each outcome."""
-    actions = envs.action_space
-    actions.seed(7)
+def play(envs: Any, turns: Sequence[Any]) -> Iterator[Any]:
+    """Step with these actions; yields each outcome."""
     yield envs.reset(seed=[3, None, 5, 6])
     ended = np.zeros(N, bool)
-    for _ in range(steps):
+    for actions in turns:
         if ended.any() and envs.autoreset_mode is AutoresetMode.DISABLED:
             yield envs.reset(options={"reset_mask": ended.copy()})
-        outcome = envs.step(actions.sample())
+        outcome = envs.step(actions)
         ended = outcome[2] | outcome[3]
         yield outcome
 
@@ -134,7 +132,9 @@ def test_equal_to_sync(name: str, mode: AutoresetMode) -> None:
         ours = AsyncVectorEnv(fns, autoreset_mode=mode, copy=copy, num_workers=workers)
         assert ours.observation_space == sync.observation_space
         assert ours.action_space == sync.action_space
-        pairs = zip(play(ours, STEPS), play(sync, STEPS), strict=True)
+        ours.action_space.seed(7)
+        turns = [ours.action_space.sample() for _ in range(STEPS)]
+        pairs = zip(play(ours, turns), play(sync, turns), strict=True)
         for step, (got, expected) in enumerate(pairs):
             assert not (found := difference(got, expected)), f"step {step}{found}"
         ours.close()

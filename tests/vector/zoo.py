@@ -61,13 +61,17 @@ class Sampler(gym.Env[Any, Any]):
         super().reset(seed=seed)
         if seed is not None:
             self.observation_space = _copy(self.observation_space, seed)
-        return self.observation_space.sample(), self._info()
+        return self.draw(), self._info()
+
+    def draw(self) -> Any:
+        """The next observation."""
+        return self.observation_space.sample()
 
     def step(self, action: Any) -> Step:
         self.taken = action
         reward = float(self.np_random.normal()) + _weight(action)
         ended, cut = (bool(flag) for flag in self.np_random.random(2) < self.odds / 2)
-        return self.observation_space.sample(), reward, ended, cut, self._info()
+        return self.draw(), reward, ended, cut, self._info()
 
     def action_type(self) -> str:
         """The type of the last action."""
@@ -75,6 +79,21 @@ class Sampler(gym.Env[Any, Any]):
 
     def _info(self) -> Info:
         return {} if self.infos is None else self.infos(self.np_random)
+
+
+class Deck(Sampler):
+    """Observes samples that a seeded reset has drawn: samples of some spaces take a millisecond."""
+
+    deck: tuple[Any, ...] = ()
+
+    def draw(self) -> Any:
+        self.deck = self.deck or tuple(self.observation_space.sample() for _ in range(20))
+        return self.deck[self.np_random.integers(len(self.deck))]
+
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Any, Info]:
+        if seed is not None:
+            self.deck = ()
+        return super().reset(seed=seed)
 
 
 def _copy(space: Space[Any], seed: int) -> Space[Any]:
