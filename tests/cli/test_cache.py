@@ -134,9 +134,9 @@ def test_unknown_name(
 
 
 def test_verify(cli: Cli, commits: tuple[str, str, str]) -> None:
-    """A cache that is as the hub listed it is said to be so."""
+    """A cache that is as listed is said to be so."""
     done = cli("cache", "verify")
-    assert (done.exit_code, done.stdout) == (0, "3 of 3 commits as the hub listed it\n")
+    assert (done.exit_code, done.stdout) == (0, "3 of 3 commits as listed\n")
 
 
 def test_verify_and_fix(cli: Cli, hub: ServedHub, commits: tuple[str, str, str]) -> None:

@@ -1,9 +1,10 @@
-"""`envhub cache`: what was downloaded, whether it is still right, and how to be rid of it."""
+"""`envhub cache`: what was downloaded and installed, whether it is still right, and its removal."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import click
 
@@ -13,10 +14,14 @@ from envhub.cli.options import client, confirm, examples, output_options, yes_op
 from envhub.cli.output import Output
 from envhub.client import Client
 from envhub.errors import CorruptSourceError, NotFoundError, RefError
+from envhub.records import MARK, Cached, cached
+from envhub.records import verify as verify_venv
 from envhub.refs import parse
 from envhub.store import Entry
+from envhub.tree import Fault
+from envhub.venvs import remove
 
-names_argument = click.argument("names", metavar="[REPO[@COMMIT]]...", nargs=-1)
+names_argument = click.argument("names", metavar="[REPO[@COMMIT]|venv:KEY]...", nargs=-1)
 
 
 @click.group(epilog=examples("envhub cache ls", "envhub cache verify", "envhub cache rm --all -y"))
@@ -34,12 +39,24 @@ def ls(out: Output, /) -> None:
     entries = store.entries()
     rows = [(entry.name, _hub(entry), size_text(entry.size), _state(entry)) for entry in entries]
     parts = [Table(("repo", "hub", "size", "fetched"), rows, right=("size",))] if rows else []
+    venvs = cached(store.root)
+    if venvs:
+        columns = ("venv", "Python", "packages", "size")
+        parts.append(Table(columns, list(map(_venv_row, venvs)), right=columns[2:]))
     git = f", {size_text(usage.git)} of git's" if usage.git else ""
+    own = sum(each.size for each in venvs)
+    of_venvs = f", {size_text(own)} of venvs" if venvs else ""
+    total = usage.total + own
     out.emit(
-        {"folder": str(store.root), "size": usage.total, "entries": list(map(_data, entries))},
+        {
+            "folder": str(store.root),
+            "size": total,
+            "entries": list(map(_data, entries)),
+            "venvs": list(map(_venv_data, venvs)),
+        },
         *parts,
-        Facts("", [("folder", store.root), ("size", f"{size_text(usage.total)}{git}")]),
-        brief=[entry.name for entry in entries],
+        Facts("", [("folder", store.root), ("size", f"{size_text(total)}{git}{of_venvs}")]),
+        brief=_names(entries, venvs),
     )
 
 
@@ -50,21 +67,24 @@ def ls(out: Output, /) -> None:
 @output_options
 @click.pass_obj
 def rm(out: Output, /, names: Sequence[str], *, everything: bool, yes: bool) -> None:
-    """Remove repos or single commits from the cache."""
+    """Remove repos, single commits or venvs from the cache."""
     if bool(names) == everything:
         raise click.UsageError("say what to remove: names as `envhub cache ls` has them, or --all")
     user = client(out)
-    entries = list(select(user, names))
-    total = sum(entry.size for entry in entries)
-    what = f"{count(len(entries), 'commit')}, {size_text(total)}"
-    if entries:
+    entries, venvs = choose(user, names)
+    total = sum(e.size for e in entries) + sum(v.size for v in venvs)
+    what = f"{_how_many(entries, venvs)}, {size_text(total)}"
+    if entries or venvs:
         confirm(out, f"Remove {what}?", yes=yes)
     for entry in entries:
         user.store.remove(entry)
+    for venv in venvs:
+        remove(venv.key, user.store.root)
+    removed = [*map(_data, entries), *map(_venv_data, venvs)]
     out.emit(
-        {"removed": list(map(_data, entries)), "size": total},
+        {"removed": removed, "size": total},
         f"removed {what}",
-        brief=[entry.name for entry in entries],
+        brief=_names(entries, venvs),
     )
 
 
@@ -74,31 +94,66 @@ def rm(out: Output, /, names: Sequence[str], *, everything: bool, yes: bool) -> 
 @output_options
 @click.pass_obj
 def verify(out: Output, /, names: Sequence[str], *, fix: bool) -> None:
-    """Hash every file in the cache and compare it with what the hub listed."""
+    """Hash every file in the cache and compare it with what was listed.
+
+    Hubs list the files of commits, packages those of venvs.
+    """
     user = client(out)
-    entries = list(select(user, names))
+    entries, venvs = choose(user, names)
+    checks: list[tuple[str, Callable[[], Sequence[Fault]], Callable[[], None]]] = [
+        *((e.name, partial(user.store.verify, e), partial(user.store.reopen, e)) for e in entries),
+        *(
+            (v.name, partial(verify_venv, v), partial(remove, v.key, user.store.root))
+            for v in venvs
+        ),
+    ]
     faults: dict[str, list[str]] = {}
-    with out.bar("verify", len(entries)) as bar:
-        for index, entry in enumerate(entries):
-            bar(index, entry.name)
-            found = user.store.verify(entry)
-            if found:
-                faults[entry.name] = [str(fault) for fault in found]
-            if found and fix:
-                user.store.reopen(entry)
-    right = len(entries) - len(faults)
+    with out.bar("verify", len(checks)) as bar:
+        for index, (name, check, mend) in enumerate(checks):
+            bar(index, name)
+            if found := check():
+                faults[name] = [str(fault) for fault in found]
+                if fix:
+                    mend()
+    right = len(checks) - len(faults)
     out.emit(
         {"right": right, "wrong": faults, "fixed": fix and bool(faults)},
-        f"{right} of {count(len(entries), 'commit')} as the hub listed it",
+        f"{right} of {_how_many(entries, venvs)} as listed",
         *(f"  {name}: {fault}" for name, found in faults.items() for fault in found),
         brief=list(faults),
     )
     if faults and not fix:
         raise CorruptSourceError(
-            f"{count(len(faults), 'commit')} in the cache is not what the hub listed",
+            f"{', '.join(faults)} in the cache is not what was listed",
             why="files were changed, or the disk lost something",
             hint=f"envhub cache verify --fix {' '.join(names)}".rstrip(),
         )
+
+
+def choose(user: Client, names: Sequence[str]) -> tuple[list[Entry], list[Cached]]:
+    """The commits and the venvs that are named; all of them if none is.
+
+    Raises:
+        NotFoundError: a name means none of them.
+    """
+    keys = [name.removeprefix(MARK) for name in names if name.startswith(MARK)]
+    repos = [name for name in names if not name.startswith(MARK)]
+    all_venvs = cached(user.store.root)
+    venvs = [each for each in all_venvs if not names or each.key.startswith(tuple(keys))]
+    for key in keys:
+        if not key or not any(each.key.startswith(key) for each in venvs):
+            raise NotFoundError(f"the cache has no venv {MARK}{key}", hint="envhub cache ls")
+    entries = list(select(user, repos)) if repos or not names else []
+    return entries, venvs
+
+
+def _names(entries: Sequence[Entry], venvs: Sequence[Cached]) -> list[str]:
+    return [*(entry.name for entry in entries), *(venv.name for venv in venvs)]
+
+
+def _how_many(entries: Sequence[Entry], venvs: Sequence[Cached]) -> str:
+    commits = count(len(entries), "commit")
+    return f"{commits} and {count(len(venvs), 'venv')}" if venvs else commits
 
 
 def select(user: Client, names: Sequence[str]) -> Iterator[Entry]:
@@ -145,6 +200,27 @@ def _state(entry: Entry) -> str:
     if not entry.complete:
         return "in part"
     return f"{datetime.datetime.fromtimestamp(entry.fetched, datetime.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _venv_row(each: Cached) -> tuple[str, str, str, str]:
+    ready = each.ready
+    if ready is None:
+        return each.name, "in part", "", size_text(each.size)
+    return each.name, ready.python, str(len(ready.packages)), size_text(each.size)
+
+
+def _venv_data(each: Cached) -> dict[str, object]:
+    ready = each.ready
+    return {
+        "name": each.name,
+        "key": each.key,
+        "python": ready.python if ready else None,
+        "platform": ready.platform if ready else None,
+        "packages": list(ready.packages) if ready else [],
+        "size": each.size,
+        "complete": ready is not None,
+        "folder": str(each.folder),
+    }
 
 
 def _data(entry: Entry) -> dict[str, object]:

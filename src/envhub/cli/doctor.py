@@ -12,7 +12,6 @@ from pathlib import Path
 
 import click
 import huggingface_hub
-import msgspec
 import uv
 
 from envhub import __version__
@@ -23,6 +22,7 @@ from envhub.cli.output import Output
 from envhub.client import Client
 from envhub.errors import CommandError, EnvHubError, HubUnreachableError, NotFoundError
 from envhub.hubs.huggingface import HuggingFaceHub
+from envhub.interpreters import interpreters
 from envhub.make import LEVELS
 from envhub.proc import run
 from envhub.refs import Ref
@@ -51,11 +51,6 @@ class Finding:
     state: str
     value: str
     hint: str = ""
-
-
-class _Interpreter(msgspec.Struct):
-    version: str
-    path: str | None
 
 
 @click.command(epilog=examples("envhub doctor", "envhub doctor --offline --json"))
@@ -130,16 +125,8 @@ def _programs(_user: Client) -> Iterator[Finding]:
 
 
 def _interpreters(_user: Client) -> Iterator[Finding]:
-    """The Pythons that uv finds; it is told to look only here, so it asks no network."""
-    command = ("python", "list", "--only-installed", "--offline", "--output-format", "json")
-    try:
-        done = run([uv.find_uv_bin(), *command], timeout=PROGRAM_PATIENCE)
-        found = msgspec.json.decode(done.stdout, type=list[_Interpreter])
-    except (CommandError, msgspec.MsgspecError) as error:
-        yield Finding("interpreters", "warn", str(error).partition("\n")[0])
-        return
-    versions = dict.fromkeys(each.version for each in found)
-    yield Finding("interpreters", "ok", ", ".join(versions) or "none that uv knows")
+    """The Pythons that envs can run under."""
+    yield Finding("interpreters", "ok", "\n".join(map(str, interpreters())))
 
 
 def _hubs(user: Client) -> Iterator[Finding]:
