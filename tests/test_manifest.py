@@ -279,3 +279,22 @@ def test_documented_keys() -> None:
     listed = re.search(r"\| `parameters` .*", text)
     assert listed is not None
     assert set(Parameter.__struct_encode_fields__) <= set(re.findall(r"`(\w+)`", listed[0]))
+
+
+@pytest.mark.parametrize("table", ["env", "accept"])
+@pytest.mark.parametrize(
+    "name",
+    ["LD_PRELOAD", "ld_library_path", "PYTHONPATH", "PATH", "HOME", "HF_TOKEN", "GLIBC_TUNABLES"],
+)
+def test_reserved_variables(table: str, name: str) -> None:
+    """Nothing is set that would change how a process starts, before it has given up its rights."""
+    toml = f'[{table}]\n{name} = "x"\n'.encode()
+    with pytest.raises(ManifestError, match="not the env's to set"):
+        parse_manifest({"envhub.toml": toml}.get)
+
+
+def test_usual_variables() -> None:
+    """What simulators ask for can be set."""
+    names = ("MUJOCO_GL", "SDL_VIDEODRIVER", "SUMO_HOME", "OMNI_KIT_ACCEPT_EULA", "XLA_FLAGS")
+    toml = "[env]\n" + "".join(f'{name} = "x"\n' for name in names)
+    assert tuple(parse_manifest({"envhub.toml": toml.encode()}.get).env) == names

@@ -28,6 +28,8 @@ from envhub.reqlines import check_lines, parse_lines
 FILE: Final = "envhub.toml"
 PYPROJECT: Final = "pyproject.toml"
 REQUIREMENTS: Final = "requirements.txt"
+FILES: Final = (FILE, PYPROJECT, REQUIREMENTS)
+"""Where a manifest may be, beside the entry file."""
 
 Value = bool | int | float | str
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -35,6 +37,12 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 # The expression of PEP 723's reference implementation.
 _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# These decide how a process is started, before it has given up its rights.
+_RESERVED = re.compile(
+    r"(LD|DYLD|PYTHON|ENVHUB|GCONV|MALLOC)_?.*|GLIBC_TUNABLES|PATH|HOME|TMPDIR|IFS|LOCPATH"
+    r"|.*(TOKEN|SECRET|PASSWORD)",
+    re.IGNORECASE,
+)
 _FLAGS: Final = ("network", "gpu", "display")
 _TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "bool": bool,
@@ -353,17 +361,23 @@ def _near(message: str) -> str:
 
 def _problems(manifest: Manifest) -> Iterator[str]:
     """What a schema cannot say."""
-    permissions = manifest.permissions
-    for name in (*manifest.env, *manifest.accept, *permissions.env):
-        if not _VARIABLE.fullmatch(name):
-            yield f"{name!r}, which is no name of an environment variable"
-    for text in (*manifest.env.values(), *manifest.accept.values()):
-        if "\0" in text:
-            yield f"{text!r}, which no environment variable can be"
-    for path in (manifest.entry, manifest.preview, *permissions.writable):
+    yield from _variable_problems(manifest)
+    for path in (manifest.entry, manifest.preview, *manifest.permissions.writable):
         if path is not None and not _is_inside(path):
             yield f"the path {path!r}, which is not inside the repo"
     yield from _parameter_problems(manifest)
+
+
+def _variable_problems(manifest: Manifest) -> Iterator[str]:
+    given = (*manifest.env.items(), *manifest.accept.items())
+    for name in (*(name for name, _ in given), *manifest.permissions.env):
+        if not _VARIABLE.fullmatch(name):
+            yield f"{name!r}, which is no name of an environment variable"
+    for name, text in given:
+        if _RESERVED.fullmatch(name):
+            yield f"a value for {name}, which is not the env's to set"
+        if "\0" in text:
+            yield f"{text!r}, which no environment variable can be"
 
 
 def _parameter_problems(manifest: Manifest) -> Iterator[str]:

@@ -46,13 +46,40 @@ def test_everything_about_a_repo(cli: Cli, hub: ServedHub) -> None:
     assert data["tasks"] is None
 
 
+def test_manifest(cli: Cli, tmp_path: Path) -> None:
+    """What the env declares is shown: packages, Python, permissions, agreements."""
+    toml = """
+requires-python = ">=3.8"
+requirements = ["numpy>=1"]
+[accept]
+EULA = "YES"
+[permissions]
+network = true
+env = ["SUMO_HOME"]
+"""
+    folder = repos.write({**repos.COUNTER, "envhub.toml": toml}, tmp_path / "env")
+    shown = cli("info", folder).stdout
+    for part in ("numpy>=1", ">=3.8", "network, env:SUMO_HOME", "EULA=YES"):
+        assert part in shown
+    data = json.loads(cli("info", folder, "--json").stdout)
+    assert data["requirements"] == ["numpy>=1"]
+    assert data["manifest"]["permissions"] == {"network": True, "env": ["SUMO_HOME"]}
+
+
+def test_manifest_that_cannot_be_read(cli: Cli, tmp_path: Path) -> None:
+    """A manifest that says what cannot be is told, and the rest is shown."""
+    folder = repos.write({**repos.COUNTER, "requirements.txt": "-e ."}, tmp_path / "env")
+    done = cli("info", folder)
+    assert (done.exit_code, "installs a folder" in done.stderr) == (0, True)
+    assert "-e ." in done.stdout
+
+
 def test_only_texts_are_downloaded(cli: Cli, hub: ServedHub) -> None:
     """A repo with large assets is shown without fetching them."""
     hub.add("you/env", {**repos.big(30, 1000), "README.md": CARD})
     assert cli("info", "you/env").exit_code == 0
     fetched = [asked.path for asked in hub.requests if "/resolve/" in asked.path]
-    assert len(fetched) == 1
-    assert fetched[0].endswith("README.md")
+    assert {path.rpartition("/")[2] for path in fetched} == {"README.md", "env.py"}
     assert cli("cache", "ls", "-q").stdout.count("you/env") <= 1
 
 

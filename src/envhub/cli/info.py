@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import yaml
 from gymnasium import Space, spaces
 
@@ -27,13 +28,20 @@ from envhub.cli.options import (
 from envhub.cli.output import Output
 from envhub.cli.report import pin_data, task_name
 from envhub.client import Client
-from envhub.errors import CorruptSourceError, OfflineError, UntrustedError
+from envhub.errors import (
+    CorruptSourceError,
+    ManifestError,
+    OfflineError,
+    RequirementError,
+    UntrustedError,
+)
 from envhub.fetch import fetch
 from envhub.hubs.base import Commit
+from envhub.manifest import FILES, REQUIREMENTS, Permissions, read_manifest
 from envhub.pins import File, Pin
 from envhub.trust import Consent
 
-CARD, REQUIREMENTS = "README.md", "requirements.txt"
+CARD = "README.md"
 MOST_FILES = 20
 
 
@@ -60,16 +68,20 @@ def info(out: Output, /, ref: str, *, trust_remote_code: bool, offline: bool) ->
     files = _files(user, pin)
     with _texts(user, pin, files, offline=offline) as folder:
         card, requirements = _card(folder / CARD), _requirements(folder / REQUIREMENTS)
+        says, problem = _manifest(folder, pin.path)
     tasks, refusal = _tasks(user, pin, out, trust_remote_code=trust_remote_code)
     data = {
         **pin_data(pin),
         "files": [{"path": file.path, "size": file.size, "oid": file.oid} for file in files],
         "size": sum(file.size for file in files),
-        "requirements": requirements,
+        "requirements": says.pop("requirements", requirements),
+        "manifest": says,
         "card": card,
         "tasks": tasks,
     }
     out.emit(data, *_parts(pin, files, data), brief=[pin.pinned_ref])
+    if problem:
+        out.note(f"its manifest: {problem}")
     if refusal:
         out.note(f"suites, tasks and spaces: {refusal}")
 
@@ -87,7 +99,7 @@ def _files(user: Client, pin: Pin) -> Sequence[File]:
 def _texts(user: Client, pin: Pin, files: Sequence[File], *, offline: bool) -> Iterator[Path]:
     """A folder with at least the files that are shown: the cache's, else only they are fetched."""
     hub = user.hub(pin.ref)
-    wanted = [file for file in files if file.path in {CARD, REQUIREMENTS}]
+    wanted = [file for file in files if file.path in {CARD, *FILES, pin.path}]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
@@ -124,6 +136,16 @@ def _requirements(path: Path) -> list[str]:
     lines = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     bare = (line.partition(" #")[0].strip() for line in lines.splitlines())
     return [line for line in bare if line and not line.startswith("#")]
+
+
+def _manifest(folder: Path, entry: str) -> tuple[dict[str, Any], str]:
+    """What the repo says about itself; nothing but the reason if that cannot be understood."""
+    try:
+        found = read_manifest(folder, entry)
+    except (ManifestError, RequirementError) as error:
+        return {}, f"{error.what}; it cannot be loaded so"
+    said: dict[str, Any] = msgspec.to_builtins(found)
+    return {**said, "requirements": list(found.requirements)}, ""
 
 
 def _tasks(
@@ -174,7 +196,19 @@ def _parts(pin: Pin, files: Sequence[File], data: dict[str, Any]) -> Iterator[Pa
         rows.append((f"… {len(files) - MOST_FILES} more", "", ""))
     yield Table(("file", "size", "kept in"), rows, right=("size",))
     card = [(str(key), _line(value)) for key, value in data["card"].items()]
-    yield Facts("", [("requires", "\n".join(data["requirements"])), *card])
+    says = data["manifest"]
+    asked = msgspec.convert(says.get("permissions", {}), Permissions).words
+    agreed = [f"{name}={value}" for name, value in says.get("accept", {}).items()]
+    yield Facts(
+        "",
+        [
+            ("requires", "\n".join(data["requirements"])),
+            ("Python", says.get("requires-python")),
+            ("asks for", ", ".join(asked)),
+            ("agree to", ", ".join(agreed)),
+            *card,
+        ],
+    )
     if data["tasks"] is not None:
         names = ("observation_space", "action_space")
         rows = [
