@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from envhub.cli import main
+from envhub.inspection.findings import KINDS, SEVERITIES
 from envhub.settings import FOREIGN as FOREIGN
 from envhub.settings import VARIABLES, Variable
 
@@ -33,6 +34,13 @@ def layers() -> str:
     contract = config["tool"]["importlinter"]["contracts"][0]
     rows = (layer.replace("(envhub.", "").replace(")", "") for layer in contract["layers"])
     return "\n".join(("", "```", *rows, "```", ""))
+
+
+def kinds() -> str:
+    """A table row per kind of finding, the worst first."""
+    order = sorted(KINDS.items(), key=lambda item: SEVERITIES.index(item[1].severity))
+    rows = ((kind.severity, f"`{name}`", kind.why) for name, kind in order)
+    return _table(("severity", "kind", "what it means"), rows)
 
 
 def settings(variables: tuple[Variable, ...] = VARIABLES) -> str:

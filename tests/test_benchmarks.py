@@ -231,6 +231,13 @@ def test_short_run_of_startup() -> None:
     assert "envhub --help" in run("benchmarks", "startup", "--repetitions", "1")
 
 
+@pytest.mark.timeout(120)
+def test_short_run_of_inspecting() -> None:
+    """A repo of a few files is inspected by the command."""
+    told = run("benchmarks", "inspect", "--repetitions", "1", "--files", "3")
+    assert "envhub inspect of 3 files" in told
+
+
 def test_no_such_benchmark() -> None:
     """The names are told."""
     done = subprocess.run(

@@ -116,8 +116,13 @@ class Limits:
         Raises:
             ValueError: one is no number.
         """
-        names = ("ENVHUB_MAX_FILES", "ENVHUB_MAX_SIZE", "ENVHUB_MAX_NAME", "ENVHUB_MAX_DEPTH")
-        given = {name.removeprefix("ENVHUB_MAX_").lower(): env.get(name) for name in names}
+        names = {
+            "files": "ENVHUB_MAX_FILES",
+            "size": "ENVHUB_MAX_SIZE",
+            "name": "ENVHUB_MAX_NAME",
+            "depth": "ENVHUB_MAX_DEPTH",
+        }
+        given = {key: env.get(name) for key, name in names.items()}
         return cls(**{key: _amount(key, text) for key, text in given.items() if text})
 
 

@@ -25,8 +25,9 @@ TESTS: Final = (
 """bandit's tests, but those for what `code` finds, and those for databases and web pages."""
 
 _WORTH = re.compile(
-    rb"verify\s*=|_create_unverified|ssl|yaml\.|chmod|0\.0\.0\.0|extractall|mktemp|xml[._ ]"
-    rb"|md5|sha1|Crypto|paramiko|shell\s*=|snmp|logging\.config|jinja2"
+    rb"verify\s*=|_create_unverified|\bssl\b|yaml\.load|chmod|0\.0\.0\.0|extractall|mktemp"
+    rb"|\b(import|from)\s+(lxml|xml)|md5|sha1|Crypto|paramiko|shell\s*=|snmp|logging\.config"
+    rb"|jinja2|xmlrpc"
 )
 _SEVERITIES: Final[Mapping[str, Severity]] = {"HIGH": "high", "MEDIUM": "medium", "LOW": "low"}
 
