@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -56,8 +57,13 @@ def run(hub: Hub, host: str, port: int, ready: Callable[[str], object]) -> None:
     Raises:
         OSError: the address is taken, or not ours.
     """
-    with _listening(host, port) as (listener, url):
-        _Server(_config(hub), lambda: ready(url)).run(sockets=[listener])
+    # When it has ended, uvicorn sends itself the signal again; to end was all that it asked for.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with _listening(host, port) as (listener, url):
+            _Server(_config(hub), lambda: ready(url)).run(sockets=[listener])
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -1,0 +1,196 @@
+"""Many at once, and a hub that is killed: nothing that was acknowledged is lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import httpx2
+import pytest
+from tests.server.conftest import Running, populated
+
+from envhub.server.checking import check
+from envhub.server.cleaning import clean
+from envhub.server.hub import Hub
+
+HEAVY = os.environ.get("ENVHUB_HEAVY") == "1"
+
+
+def test_eight_committers(running: Running) -> None:
+    """Eight clients commit to one branch at once; every commit is in its history."""
+    repo = running.new()
+
+    def work(number: int) -> list[str]:
+        answers = [running.commit(repo, {f"f{number}/{n}": f"{n}"}) for n in range(6)]
+        return [answer.json()["commitOid"] for answer in answers]
+
+    with ThreadPoolExecutor(8) as pool:
+        made = [sha for shas in pool.map(work, range(8)) for sha in shas]
+    found = running.get(f"/api/models/{repo}/commits/main?limit=100").json()
+    assert {each["id"] for each in found} >= set(made)
+    assert len(found) == len(made) + 1
+    info = running.get(f"/api/models/{repo}").json()
+    assert len(info["siblings"]) == 49
+    assert [line for line in check(running.hub) if repo in line] == []
+
+
+def test_pushes_and_commits_at_once(running: Running, git: object) -> None:
+    """Branches, tags and commits made at the same time are all there, or were refused."""
+    repo = running.new()
+
+    def branch(number: int) -> int:
+        answer = running.post(f"/api/models/{repo}/branch/b{number % 4}", {}, "ada")
+        return answer.status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(branch, range(16)))
+    assert sorted(answers) == [200] * 4 + [409] * 12
+    refs = running.get(f"/api/models/{repo}/refs").json()
+    assert len(refs["branches"]) == 5
+
+
+class Killed:
+    """A hub in a process of its own that can be killed and started again.
+
+    Attributes:
+        done: what was acknowledged and not deleted: repo and path → content.
+    """
+
+    def __init__(self, folder: Path, token: str) -> None:
+        self.folder = folder
+        self.token = token
+        self.done: dict[tuple[str, str], bytes] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def started(self) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+        """The hub, running; killed at the end of the block."""
+        words = ["serve", "--data", str(self.folder), "--port", "0", "--quiet"]
+        argv = [sys.executable, "-m", "envhub", *words, "--log-level", "error"]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        assert process.stdout
+        try:
+            yield _line(process.stdout), process
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    def work(self, url: str, number: int, round_: int) -> None:
+        """Commit, upload and delete, one after the other, until the hub is gone."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        with (
+            suppress(httpx2.HTTPError, AssertionError),
+            httpx2.Client(base_url=url, headers=headers, timeout=10) as client,
+        ):
+            talk = Running(None, url, {"ada": self.token}, client)  # type: ignore[arg-type]  # it only talks
+            for part in range(100):
+                name = f"killed{round_}-{number}-{part}"
+                client.post("/api/repos/create", json={"name": name}).raise_for_status()
+                for step in range(6):
+                    self._step(talk, f"ada/{name}", f"f{step}", step)
+                if number % 2:
+                    self._delete(client, name)
+
+    def _delete(self, client: httpx2.Client, name: str) -> None:
+        with self._lock:  # from here on it may or may not be there
+            for key in [key for key in self.done if key[0] == f"ada/{name}"]:
+                del self.done[key]
+        client.request("DELETE", "/api/repos/delete", json={"name": name}).raise_for_status()
+
+    def _step(self, talk: Running, repo: str, path: str, step: int) -> None:
+        data = os.urandom(20_000 if step % 2 else 100)
+        if step % 2:
+            oid = talk.send_lfs(repo, data)
+            value = {"path": path, "algo": "sha256", "oid": oid, "size": len(data)}
+            answer = talk.commit(repo, {}, lines=[{"key": "lfsFile", "value": value}])
+        else:
+            answer = talk.commit(repo, {path: data})
+        if answer.status_code == 200:
+            with self._lock:
+                self.done[repo, path] = data
+
+
+def _line(stream: IO[str]) -> str:
+    line = stream.readline().strip()
+    assert line.startswith("http://"), line
+    return line
+
+
+def check_all(killed: Killed) -> None:
+    """Everything that was acknowledged is there, and nothing is broken."""
+    hub = Hub(killed.folder)
+    try:
+        assert list(check(hub, deep=True)) == []
+        for (name, path), data in killed.done.items():
+            repo = hub.repos.find("model", name)
+            assert repo, name
+            git = hub.repos.git(repo)
+            entry = git.file(git.commit("main"), path)
+            found = git.data(entry.oid)
+            if entry.lfs:
+                with hub.blobs.open(entry.lfs.oid) as file:
+                    found = file.read()
+            assert found == data
+        clean(hub, grace=0)
+        assert list(check(hub)) == []
+        folders = set(hub.repos.folders())
+        assert folders == {hub.repos.folder(repo) for repo in hub.repos.select("1")}
+        assert list((hub.folder / "tmp").iterdir()) == []
+        held = {row[0] for row in hub.database.all("SELECT sha256 FROM holdings")}
+        assert set(hub.blobs) == held
+    finally:
+        hub.close()
+
+
+def kill_often(folder: Path, times: int, workers: int, seed: int) -> int:
+    hub, tokens = populated(folder, durable=False, lfs_over=10_000)
+    hub.close()
+    (folder / "hub.toml").write_text("durable = false\nlfs_over = 10000\n")
+    killed = Killed(folder, tokens["ada"])
+    chance = random.Random(seed)
+    for round_ in range(times):
+        with killed.started() as (url, process), ThreadPoolExecutor(workers) as pool:
+            jobs = [pool.submit(killed.work, url, n, round_) for n in range(workers)]
+            threading.Event().wait(chance.uniform(0.1, 1.0))
+            process.send_signal(signal.SIGKILL)
+            for job in jobs:
+                job.result()
+    check_all(killed)
+    return len(killed.done)
+
+
+def test_killed(tmp_path: Path) -> None:
+    """A hub that is killed a few times in the middle of work has all that it said it has."""
+    assert kill_often(tmp_path / "hub", 3, 4, seed=1)
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(900)
+def test_killed_often(tmp_path: Path) -> None:
+    """So has one that is killed two hundred times, with eight clients."""
+    assert kill_often(tmp_path / "hub", 200, 8, seed=2) > 200
+
+
+def test_stopped_gently(tmp_path: Path) -> None:
+    """SIGTERM ends the hub after what is under way, with exit status 0."""
+    hub, tokens = populated(tmp_path / "hub")
+    hub.close()
+    killed = Killed(tmp_path / "hub", tokens["ada"])
+    with killed.started() as (url, process):
+        with httpx2.Client(timeout=10) as client:
+            talk = Running(hub, url, tokens, client)
+            repo = talk.new()
+            assert talk.commit(repo, {"a": b"a"}).status_code == 200
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    check_all(killed)
