@@ -105,6 +105,22 @@ def test_local_classes_reach_clean_workers() -> None:
     envs.close()
 
 
+def test_threads_of_a_forked_worker() -> None:
+    """BLAS computes in one thread, and has started no other, unless it may."""
+    code = (
+        "from envhub.vector import AsyncVectorEnv\n"
+        "from tests.vector.zoo import Insider\n"
+        "for threads in (1, 0):\n"
+        "    envs = AsyncVectorEnv([Insider], start_method='fork', threads=threads)\n"
+        "    print(*envs.call('threads_of_blas'))\n"
+        "    envs.close()\n"
+    )
+    variables = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, env=variables, cwd=ROOT, capture_output=True, check=True)
+    assert done.stdout.split() == [b"1", b"2"]
+
+
 def test_a_clean_worker_is_clean() -> None:
     """It has imported neither pytest nor the rest of envhub, and our folder lends it no names."""
     envs = AsyncVectorEnv([Insider], start_method="exec")

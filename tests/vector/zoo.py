@@ -154,6 +154,12 @@ class Insider(Counter):
         """Start a process and wait for it; its exit status."""
         return subprocess.run([sys.executable, "-c", "pass"], check=True).returncode
 
+    def threads_of_blas(self) -> int:
+        """How many threads there are after a large product."""
+        matrix = np.ones((500, 500))
+        assert (matrix @ matrix)[0, 0] == 500
+        return len(list(Path("/proc/self/task").iterdir()))
+
     def ignores_interrupt(self) -> bool:
         return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 

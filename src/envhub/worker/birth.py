@@ -83,13 +83,28 @@ def after_fork(threads: int) -> None:
 def limit_threads(count: int) -> None:
     """Set the number of threads of the numeric libraries that are loaded in this process."""
     for library in _thread_libraries():
-        for name in THREAD_SETTERS:
-            setter: Any = getattr(library, name, None)
-            if setter is not None:
-                setter(count)
+        if not _limit_openblas(library, count):
+            for name in THREAD_SETTERS:
+                setter: Any = getattr(library, name, None)
+                if setter is not None:
+                    setter(count)
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(count)
+
+
+def _limit_openblas(library: ctypes.CDLL, count: int) -> bool:
+    """Lower OpenBLAS's own number; its setter would first start, after a fork, all the threads.
+
+    Each of those spins for 30 ms before it sleeps, on a core that the envs want.
+    """
+    try:
+        number = ctypes.c_int.in_dll(library, "blas_cpu_number")
+    except ValueError:  # another library, or an OpenBLAS that hides it
+        return False
+    if number.value >= count:
+        number.value = count
+    return number.value == count
 
 
 def _thread_libraries() -> Iterator[ctypes.CDLL]:
