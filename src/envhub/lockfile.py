@@ -35,18 +35,19 @@ import re
 import tomllib
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 import tomli_w
 
-from envhub import disk
+from envhub import disk, tree
 from envhub.errors import LockError
 from envhub.pins import Pin, is_commit
 from envhub.refs import Ref, parse
 from envhub.requirements import LockedRequirements
-from envhub.tree import folder_address
+from envhub.tree import Stamp, folder_address
 
 NAME = "envhub.lock"
 VERSION = 1
@@ -202,26 +203,10 @@ class Lock(msgspec.Struct, frozen=True):
             LockError: there is none, or it says something that envhub does not understand.
         """
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise LockError(f"there is no {path}", hint="envhub lock owner/name") from error
-        except (OSError, ValueError) as error:
-            hint = "repair it, or remove it and write it anew with envhub lock"
-            raise LockError(f"{path} cannot be read", why=str(error), hint=hint) from error
-        if table.get("version") != VERSION:
-            raise LockError(
-                f"{path} has version {table.get('version')!r}; this envhub reads {VERSION}",
-                hint="pip install --upgrade gym-envhub",
-            )
-        try:
-            document = msgspec.convert(table, _Document)
-        except msgspec.ValidationError as error:
-            raise LockError(
-                f"{path} says something that envhub does not understand",
-                why=str(error),
-                hint="remove that line, or write the file anew with envhub lock",
-            ) from error
-        return cls(document.env)
+            stamp = tree.stamp(path.stat())
+        except OSError:
+            return _parse(path)
+        return _known(path, stamp)
 
     @property
     def pins(self) -> tuple[Pin, ...]:
@@ -278,6 +263,35 @@ class Lock(msgspec.Struct, frozen=True):
             StoreError: the folder cannot be written.
         """
         disk.write(path, self.dumps().encode())
+
+
+@lru_cache(maxsize=4)
+def _known(path: Path, _stamp: Stamp) -> Lock:
+    return _parse(path)
+
+
+def _parse(path: Path) -> Lock:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise LockError(f"there is no {path}", hint="envhub lock owner/name") from error
+    except (OSError, ValueError) as error:
+        hint = "repair it, or remove it and write it anew with envhub lock"
+        raise LockError(f"{path} cannot be read", why=str(error), hint=hint) from error
+    if table.get("version") != VERSION:
+        raise LockError(
+            f"{path} has version {table.get('version')!r}; this envhub reads {VERSION}",
+            hint="pip install --upgrade gym-envhub",
+        )
+    try:
+        document = msgspec.convert(table, _Document)
+    except msgspec.ValidationError as error:
+        raise LockError(
+            f"{path} says something that envhub does not understand",
+            why=str(error),
+            hint="remove that line, or write the file anew with envhub lock",
+        ) from error
+    return Lock(document.env)
 
 
 def _table(entry: Entry) -> dict[str, Any]:
