@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from envhub import errors
+from envhub.faults import error_for
 from envhub.fetch import Source, fetch
 from envhub.hubs.local import LocalFolder
 from envhub.isolation import base, inline
@@ -147,7 +148,7 @@ def test_faults_become_errors(code: str, kind: type[errors.EnvHubError]) -> None
 
 def test_missing_module_is_named() -> None:
     """The name of a missing module is on the error, as on Python's own."""
-    error = base.error_for(Fault("missing-dependency", "what", name="torch"))
+    error = error_for(Fault("missing-dependency", "what", name="torch"))
     assert isinstance(error, ModuleNotFoundError)
     assert error.name == "torch"
 

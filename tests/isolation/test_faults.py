@@ -25,6 +25,8 @@ STARTUP, DEADLINE, SPARE = 3.0, 0.5, 1.0
 WORLD = replace(callers(), startup_timeout=STARTUP)
 OPTIONS = Options(step_timeout=DEADLINE, reset_timeout=DEADLINE)
 
+Faulty = Callable[..., HostedVectorEnv]
+
 pytestmark = pytest.mark.filterwarnings("ignore:[^E]*ERROR:UserWarning")
 
 ENV = r"""
@@ -162,7 +164,7 @@ def eventually_none(folder: Path) -> None:
 
 
 @pytest.fixture
-def faulty(isolated: Make) -> Make:
+def faulty(isolated: Make) -> Faulty:
     """Makes a vector env that has a fault at a stage."""
 
     def make_faulty(stage: str, fault: str, **options: Any) -> HostedVectorEnv:
@@ -183,7 +185,7 @@ def use(env: Any) -> None:
 
 @pytest.mark.parametrize(("stage", "fault", "kind"), list(cells()))
 def test_faults(
-    faulty: Make, private_tmp: Path, stage: str, fault: str, kind: type[Exception]
+    faulty: Faulty, private_tmp: Path, stage: str, fault: str, kind: type[Exception]
 ) -> None:
     """A hung, crashed or stopped process is an error within the deadline and a second."""
     begin = time.monotonic()
@@ -194,7 +196,7 @@ def test_faults(
     assert "last words" in str(caught.value)
 
 
-def test_nothing_remains(faulty: Make, private_tmp: Path) -> None:
+def test_nothing_remains(faulty: Faulty, private_tmp: Path) -> None:
     """After close there is no process and no folder, whatever the env has started."""
     daemon = """
     if os.fork() == 0:
@@ -211,7 +213,7 @@ def test_nothing_remains(faulty: Make, private_tmp: Path) -> None:
     eventually_none(private_tmp)
 
 
-def test_a_hung_close(faulty: Make, private_tmp: Path) -> None:
+def test_a_hung_close(faulty: Faulty, private_tmp: Path) -> None:
     """An env that hangs in `close` is given the time that the caller gives it."""
     env = faulty("close", "time.sleep(1000)")
     use(env)
@@ -228,7 +230,7 @@ def zygote(env: Any) -> int:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_the_zygote(faulty: Make, private_tmp: Path, number: int) -> None:
+def test_the_zygote(faulty: Faulty, private_tmp: Path, number: int) -> None:
     """Without its zygote no worker lives; a stopped zygote does not keep one from being ended."""
     env = faulty("", "pass")
     use(env)
@@ -241,7 +243,7 @@ def test_the_zygote(faulty: Make, private_tmp: Path, number: int) -> None:
     eventually_none(private_tmp)
 
 
-def test_recovery(faulty: Make) -> None:
+def test_recovery(faulty: Faulty) -> None:
     """A killed worker is forked again, and one of a killed zygote is started anew."""
     vector = replace(OPTIONS, on_worker_failure="restart")
     env = faulty("", "pass", vector=vector)
@@ -290,7 +292,7 @@ HARMLESS = {
 
 @pytest.mark.parametrize("fault", HARMLESS.values(), ids=HARMLESS)
 @pytest.mark.parametrize("stage", ["import", "step"])
-def test_harmless(faulty: Make, stage: str, fault: str) -> None:
+def test_harmless(faulty: Faulty, stage: str, fault: str) -> None:
     """What an env prints, reads, closes or starts, and what it writes over its own block."""
     env = faulty(stage, fault)
     try:
@@ -311,7 +313,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("stage", "fault", "kind"), HOSTILE.values(), ids=HOSTILE)
-def test_hostile(faulty: Make, stage: str, fault: str, kind: type[Exception]) -> None:
+def test_hostile(faulty: Faulty, stage: str, fault: str, kind: type[Exception]) -> None:
     """A process that writes to its lines itself is found out."""
     with pytest.raises(kind):
         use(faulty(stage, fault))

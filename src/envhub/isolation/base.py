@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from envhub.errors import EnvHubError
+from envhub.faults import error_for
 from envhub.fetch import Source
 from envhub.worker.call import Request
 from envhub.worker.faults import Fault
@@ -36,21 +36,3 @@ def translating() -> Iterator[None]:
         yield
     except Fault as fault:
         raise error_for(fault) from fault.__cause__
-
-
-def error_for(fault: Fault) -> EnvHubError:
-    """The error that says the same as a fault."""
-    error = _BY_CODE[fault.code](fault.what, why=fault.why, hint=fault.hint)
-    if fault.name:
-        error.name = fault.name  # type: ignore[attr-defined]  # an ImportError has it
-    return error
-
-
-def _codes(kind: type[EnvHubError]) -> dict[str, type[EnvHubError]]:
-    found = {kind.code: kind}
-    for child in kind.__subclasses__():
-        found.update(_codes(child))
-    return found
-
-
-_BY_CODE = _codes(EnvHubError)

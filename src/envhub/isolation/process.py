@@ -38,7 +38,7 @@ class Process:
     fence: Fence = no_fence
 
     def make(self, source: Source, request: Request) -> Tasks:
-        """See `envhub.isolation.base.Isolation`; each vector env is built at its first use."""
+        """See `envhub.isolation.base.Isolation`; of several tasks, each is built at first use."""
         host = Host(Order(place_of(source), write(request), self.world, self.fence))
         options = options_for(self.world, self.vector, request.n_envs)
         tasks: dict[str, dict[str | int, object]] = {}
@@ -46,7 +46,18 @@ class Process:
             host.join()
             env = lazy.make(Awaited(Task(host, number, told, options)))
             tasks.setdefault(told["suite"], {})[told["task"]] = env
+        if len(host.tasks) == 1:
+            build(env, host)
         return tasks
+
+
+def build(env: object, host: Host) -> None:
+    """Build the only env at once, so that what is wrong with it is known at once."""
+    try:
+        lazy.build(env)
+    except BaseException:
+        host.close()
+        raise
 
 
 def write(request: Request) -> bytes:

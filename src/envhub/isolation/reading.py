@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from envhub.errors import EnvRaisedError, WorkerProtocolError
-from envhub.isolation.base import error_for
+from envhub.faults import error_for
 from envhub.worker.faults import Fault
 from envhub.worker.wire import Message
 

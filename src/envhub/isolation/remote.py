@@ -149,6 +149,10 @@ class Awaited(lazy.Waiting):
             self.kind = HostedBatch if task.told["kind"] == "whole" else HostedVectorEnv
         self.kind.__init__(env, task)  # type: ignore[misc]  # an object that is there already
 
+    def prepare_again(self) -> None:
+        """Let the host stay when the env leaves it."""
+        self.task.host.join()
+
     def discard(self) -> None:
         """Tell the host that nothing of it is needed."""
         self.task.host.leave()

@@ -10,14 +10,17 @@ from typing import Any
 from gymnasium import logger
 
 from envhub.errors import (
+    EnvHubError,
     EnvRaisedError,
     WorkerDiedError,
     WorkerError,
     WorkerProtocolError,
     WorkerTimeoutError,
 )
+from envhub.faults import error_for
 from envhub.worker.codec import Codec, CodecError
 from envhub.worker.doorbell import BellError, HangupError, LateError
+from envhub.worker.faults import Fault
 
 KINDS: dict[type[BellError], type[WorkerError]] = {
     HangupError: WorkerDiedError,
@@ -108,9 +111,18 @@ def exception_of(told: dict[str, Any], worker: int, codec: Codec) -> BaseExcepti
         except CodecError:
             error = None
     if not isinstance(error, BaseException) or isinstance(error, SystemExit | KeyboardInterrupt):
-        what = f"env {index} raised {told['type']}: {told['text']}"
-        return EnvRaisedError(what, why=told["traceback"])
+        return _told_error(told)
     error.add_note(f"raised by env {index} in worker {worker}:\n{told['traceback']}")
+    return error
+
+
+def _told_error(told: dict[str, Any]) -> EnvHubError:
+    fault = told.get("fault")
+    if fault is None:
+        what = f"env {told['index']} raised {told['type']}: {told['text']}"
+        return EnvRaisedError(what, why=told["traceback"])
+    error = error_for(Fault(**{name: str(value) for name, value in fault.items()}))
+    error.add_note(f"in the process of env {told['index']}:\n{told['traceback']}")
     return error
 
 

@@ -12,7 +12,10 @@ import sys
 NAME = "envhub_worker"
 
 
-def _become_package() -> None:
+def become_package() -> None:
+    """Make this folder the package `envhub_worker`, whatever is on `sys.path`."""
+    if NAME in sys.modules:
+        return
     # Our own folder must not lend its names (codec, info, …) to what the env imports.
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != here]
@@ -29,5 +32,5 @@ def _become_package() -> None:
 
 
 if __name__ == "__main__":
-    _become_package()
+    become_package()
     importlib.import_module(f"{NAME}.{sys.argv[1]}").main(sys.argv[2])

@@ -154,7 +154,17 @@ class _Traveller:
     """Rides along with every process that multiprocessing starts, ahead of its target."""
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return _arrive, (tuple(repo.place for repo in _open.values()),)
+        places = tuple(repo.place for repo in _open.values())
+        if __package__ == "envhub.worker":
+            return _arrive, (places,)
+        # Started by path, this package has a name that nobody else can import.
+        known = [tuple(vars(place).values()) for place in places]
+        return exec, (_BOOT.format(main=_MAIN, places=known), {})
+
+
+def arrive(places: Sequence[Tuple[str, ...]]) -> None:
+    """Open repos in a process that an env's process has started."""
+    _arrive(tuple(Place(*place) for place in places))
 
 
 def _arrive(places: Tuple[Place, ...]) -> _Traveller:
@@ -163,6 +173,13 @@ def _arrive(places: Tuple[Place, ...]) -> _Traveller:
     return _Traveller()
 
 
+_MAIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
+_BOOT = """
+import runpy
+runpy.run_path({main!r})["become_package"]()
+from envhub_worker.repos import arrive
+arrive({places!r})
+"""
 _open: Dict[str, Repo] = {}
 _thread = threading.local()
 

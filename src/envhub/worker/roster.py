@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
-from . import contain, lazy, repos, spaces, wrap
+from . import contain, lazy, load, repos, spaces, wrap
 from .adapt import Adapted
 from .call import Request
 from .codec import Plain
@@ -38,9 +39,9 @@ class Roster:
     """
 
     def __init__(self, place: Mapping[str, Any], request: bytes) -> None:
-        repo = repos.open_repo(repos.Place(**place))
-        contain.adopt(repo)
-        maker = Maker(Collector(repo), read_request(request))
+        self.repo = repos.open_repo(repos.Place(**place))
+        contain.adopt(self.repo)
+        maker = Maker(Collector(self.repo), read_request(request))
         self.tasks = list(flatten(maker.shape(maker.call())))
 
     def tell(self) -> List[Dict[str, Any]]:
@@ -68,18 +69,18 @@ class Roster:
         waiting = lazy.recipe(env)
         if waiting is None:
             return [lambda: env]
-        return [functools.partial(_adapted, fn) for fn in waiting.env_fns[rows]]
+        return [functools.partial(self._adapted, fn) for fn in waiting.env_fns[rows]]
 
-    def discard(self) -> None:
-        """Close what `make_env` made beforehand: whoever runs it makes its own."""
-        for _, env in self.tasks:
-            waiting = lazy.recipe(env)
-            if waiting is not None:
-                waiting.discard()
+    def _adapted(self, make: Factory) -> Any:
+        with load.explaining(self.repo):
+            return Adapted(make())
 
-
-def _adapted(make: Factory) -> Any:
-    return Adapted(make())
+    def inherit(self, number: int) -> None:
+        """Use, in a forked copy, the env that `make_env` made beforehand; one copy only may."""
+        waiting = lazy.recipe(self.resolved(number))
+        for fn in waiting.env_fns if waiting is not None else ():
+            if isinstance(fn.make, wrap.Again):
+                fn.make.pid = os.getpid()
 
 
 def describe(env: Any) -> Dict[str, Any]:

@@ -6,6 +6,7 @@ import traceback
 from typing import Any, Dict
 
 from .codec import Codec, CodecError
+from .faults import Fault
 
 MAX_TEXT = 20_000
 
@@ -24,6 +25,7 @@ def tell(index: int, error: BaseException, codec: Codec) -> Dict[str, Any]:
         "text": _text(error),
         "traceback": _traceback(error),
         "pickled": None,
+        "fault": error.as_dict() if isinstance(error, Fault) else None,
     }
     if codec.trusted:
         try:

@@ -155,7 +155,6 @@ class Zygote:
         return self.roster.describe(told["task"]), []
 
     def _fork(self, told: Message, fds: List[int]) -> Reply:
-        self.roster.discard()
         gc.freeze()
         pid = os.fork()
         if pid == 0:
@@ -166,6 +165,8 @@ class Zygote:
         self.line.close()
         birth.follow(lambda: os.getppid() != self.pid)
         birth.after_fork(told["threads"])
+        if told["spot"][0] == 0:
+            self.roster.inherit(told["task"])
         self._serve_shard(told, fds)
 
     def _work(self, told: Message, fds: List[int]) -> NoReturn:
