@@ -34,6 +34,7 @@ from envhub.store import Store
 from envhub.trust import SILENCE, Allowed, Consent, consent, decide, grant_for, require
 from envhub.trustfile import FILE, Policy, edit
 from envhub.uvprogram import Uv
+from envhub.vector.options import Options
 from envhub.wishes import Wishes
 from envhub.worlds import Preparer
 
@@ -291,6 +292,7 @@ class Client:
         permissions: Sequence[str] | None = None,
         isolation: str = AUTO,
         sandbox: str = AUTO,
+        vector: Options | None = None,
         wishes: Wishes = PLAIN,
         cfg: object | None = None,
         **params: Any,
@@ -318,6 +320,7 @@ class Client:
                 cfg=cfg,
                 params={**source.pin.ref.params, **params},
                 world=world,
+                vector=vector,
                 sandbox=self.settings.sandbox if sandbox == AUTO else sandbox,
             )
         self.note(allowed, envs.level, str(envs.sandbox))

@@ -10,6 +10,7 @@ from envhub.client import Client
 from envhub.envdict import EnvDict
 from envhub.make import AUTO
 from envhub.refs import Ref
+from envhub.vector.options import Options
 from envhub.wishes import COMMIT, Wishes
 
 
@@ -22,6 +23,7 @@ def make_env(
     permissions: Sequence[str] | None = None,
     isolation: str = AUTO,
     sandbox: str = AUTO,
+    vector: Options | None = None,
     extra_requirements: Sequence[str] = (),
     allow_build: Sequence[str] = (),
     allow_python_download: bool = False,
@@ -46,6 +48,7 @@ def make_env(
         isolation: `"auto"`, or the name of one level; `"inline"` is the caller's own process.
         sandbox: `"auto"`: the strongest that this machine has, `"require"`: that or an error,
             `"off"`: none. What was reached is on the result.
+        vector: how many workers step the envs, what happens when one fails, and the like.
         extra_requirements: packages to install beside those that the env declares.
         allow_build: names of packages that may be built from source, which runs their code.
         allow_python_download: whether a Python may be downloaded if none here suits the env.
@@ -80,6 +83,7 @@ def make_env(
         permissions=permissions,
         isolation=isolation,
         sandbox=sandbox,
+        vector=vector,
         wishes=Wishes(extra_requirements, allow_build, allow_python_download, exclude_newer),
         cfg=cfg,
         **params,
