@@ -24,7 +24,8 @@ from envhub.isolation.world import World
 from envhub.lockfile import Lock, explain, find_lock
 from envhub.logbook import Entry, Logbook
 from envhub.make import AUTO, INLINE, LEVELS, check_counts, make
-from envhub.manifest import NONE, Permissions, read_permissions
+from envhub.manifest import NONE, Permissions, read_manifest, read_permissions
+from envhub.parameters import EVERYTHING, Choice, check
 from envhub.pins import Pin
 from envhub.refs import Ref, parse
 from envhub.requirements import LockedRequirements
@@ -240,8 +241,7 @@ class Client:
         Raises:
             EnvHubError: they cannot be had; see `envhub.worlds.Preparer.prepare`.
         """
-        pin = source.pin
-        preparer = self._preparer(wishes, pin)
+        pin, preparer = source.pin, self._preparer(wishes, source.pin)
         return preparer.packages(source, locked=self._worlds(pin), date=partial(self._date, pin))
 
     def _worlds(self, pin: Pin) -> Sequence[LockedRequirements]:
@@ -294,18 +294,18 @@ class Client:
         sandbox: str = AUTO,
         vector: Options | None = None,
         wishes: Wishes = PLAIN,
+        choice: Choice = EVERYTHING,
         cfg: object | None = None,
         **params: Any,
     ) -> EnvDict:
         """Load a ref's environments; see `envhub.make_env`."""
         check_counts(n_envs, use_async_envs)
-        source, allowed = self.prepare(
-            ref, trust_remote_code=trust_remote_code, permissions=permissions
-        )
+        said: dict[str, Any] = {"trust_remote_code": trust_remote_code, "permissions": permissions}
+        source, allowed = self.prepare(ref, **said)
+        check(read_manifest(source.root, source.pin.path), params, choice)
         level = self.settings.isolation if isolation == AUTO else isolation
         world = self.world(source, allowed, isolation=level, wishes=wishes)
-        given = {"n_envs": n_envs, "use_async_envs": use_async_envs, **params}
-        given |= {"trust_remote_code": trust_remote_code, "permissions": permissions}
+        given = {"n_envs": n_envs, "use_async_envs": use_async_envs, **params, **said}
         own = world is not None and world.level == "venv"
         with (
             self._noting_failure(allowed),
@@ -319,6 +319,7 @@ class Client:
                 isolation=level,
                 cfg=cfg,
                 params={**source.pin.ref.params, **params},
+                choice=choice,
                 world=world,
                 vector=vector,
                 sandbox=self.settings.sandbox if sandbox == AUTO else sandbox,
@@ -388,8 +389,7 @@ class Client:
             )
         said = consent(trust_remote_code)
         entries = Lock.read(path).entries
-        pins = [entry.pin for entry in entries]
-        sources = [self.fetch(self._resolve_locked(pin.ref, pin, path)) for pin in pins]
+        sources = [self.fetch(self._resolve_locked(e.pin.ref, e.pin, path)) for e in entries]
         for entry, source in zip(entries, sources, strict=True):
             if entry.worlds and self._has_venvs:
                 self.world(source, self.allow(source.pin, said), wishes=wishes)

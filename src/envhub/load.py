@@ -9,6 +9,7 @@ from typing import Any
 from envhub.client import Client
 from envhub.envdict import EnvDict
 from envhub.make import AUTO
+from envhub.parameters import Choice
 from envhub.refs import Ref
 from envhub.vector.options import Options
 from envhub.wishes import COMMIT, Wishes
@@ -28,6 +29,9 @@ def make_env(
     allow_build: Sequence[str] = (),
     allow_python_download: bool = False,
     exclude_newer: str = COMMIT,
+    suite: str | None = None,
+    task: str | int | None = None,
+    lazy: str = "all",
     cfg: object | None = None,
     token: str | None = None,
     endpoint: str | None = None,
@@ -54,13 +58,19 @@ def make_env(
         allow_python_download: whether a Python may be downloaded if none here suits the env.
         exclude_newer: packages of which day: `"commit"` is that of the env's commit, `"never"` is
             today, or a time like `"2025-01-31"`.
+        suite: the only suite that is wanted. A `make_env` that takes `suite` by that name is told;
+            of what any other returns, the rest is left out.
+        task: the only task that is wanted, in the same way.
+        lazy: `"all"`: a task that was used lives until it is closed; `"one"`: until another one is
+            used, and is built anew when its turn comes again.
         cfg: passed on to the repo's `make_env` if it takes a `cfg`.
         token: token for the hub of this ref; sent nowhere else.
         endpoint: the hub that `owner/name` means.
         cache: folder of the cache.
         offline: open no socket; the cache must have everything.
         timeout: seconds that a silent connection may last.
-        **params: passed on to the repo's `make_env`, which must take them by name.
+        **params: passed on to the repo's `make_env`, which must take them by name; checked against
+            the parameters of its manifest before anything is installed or run.
 
     Returns:
         `{suite: {task_id: VectorEnv}}`, each with `num_envs == n_envs`.
@@ -85,6 +95,7 @@ def make_env(
         sandbox=sandbox,
         vector=vector,
         wishes=Wishes(extra_requirements, allow_build, allow_python_download, exclude_newer),
+        choice=Choice(suite, task, lazy),
         cfg=cfg,
         **params,
     )

@@ -16,6 +16,7 @@ from envhub.isolation.process import Process
 from envhub.isolation.sandbox import cage
 from envhub.isolation.sandbox.levels import OFF, Level
 from envhub.isolation.world import World, callers
+from envhub.parameters import EVERYTHING, Choice
 from envhub.trust import Allowed
 from envhub.vector import AsyncVectorEnv
 from envhub.vector.options import Options
@@ -36,6 +37,7 @@ def make(
     isolation: str = AUTO,
     cfg: Any = None,
     params: Mapping[str, Any] | None = None,
+    choice: Choice = EVERYTHING,
     world: World | None = None,
     vector: Options | None = None,
     sandbox: str = AUTO,
@@ -53,6 +55,7 @@ def make(
         isolation: one of `LEVELS`, or `auto`: that of the world, else `inline`.
         cfg: forwarded if `make_env` takes `cfg` by keyword.
         params: other keyword arguments for `make_env`.
+        choice: which of its suites and tasks, and how many of them may live at once.
         world: where it runs, if not in this process; by default under the caller's Python, with
             the caller's packages.
         vector: how the workers of vector envs run.
@@ -71,15 +74,17 @@ def make(
             f"Refusing to execute remote code: the consent is for {allowed.pin}, not {source.pin}"
         )
     count = check_counts(n_envs, use_async_envs)
-    request = Request(count, use_async_envs, cfg, dict(params or {}))
+    wish = (choice.suite, choice.task)
+    request = Request(count, use_async_envs, cfg, dict(params or {}), *wish)
     level = _level(isolation, world)
     if level == INLINE:
         inline = Inline(AsyncVectorEnv, vector)
         around = _no_sandbox(sandbox)
-        return EnvDict(inline.make(source, request), pin=source.pin, level=level, sandbox=around)
+        tasks = choice.share(inline.make(source, request))
+        return EnvDict(tasks, pin=source.pin, level=level, sandbox=around)
     fence = cage.choose(sandbox, allowed.permissions)
     granted = replace(world or callers(), permissions=allowed.permissions)
-    tasks = Process(granted, vector, fence).make(source, request)
+    tasks = choice.share(Process(granted, vector, fence).make(source, request))
     return EnvDict(tasks, pin=source.pin, level=level, sandbox=fence.level)
 
 

@@ -49,6 +49,7 @@ _TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "int": int,
     "float": (int, float),
     "str": str,
+    "any": object,
 }
 
 
@@ -118,7 +119,7 @@ class Parameter(_Strict, frozen=True):
     """A keyword argument of the repo's `make_env`.
 
     Attributes:
-        type: the type of its values.
+        type: the type of its values; `any` for lists, tables and whatever else.
         default: what it is if nobody says.
         choices: all values that it can have; empty means any.
         min: the least value, for numbers.
@@ -126,7 +127,7 @@ class Parameter(_Strict, frozen=True):
         help: what it does.
     """
 
-    type: Literal["bool", "int", "float", "str"] = "str"
+    type: Literal["bool", "int", "float", "str", "any"] = "str"
     default: Value | None = None
     choices: tuple[Value, ...] = ()
     min: float | None = None
@@ -136,7 +137,8 @@ class Parameter(_Strict, frozen=True):
     def problem(self, value: object) -> str:
         """Why `value` cannot be the parameter's, or nothing."""
         kind = _TYPES[self.type]
-        if not isinstance(value, kind) or (isinstance(value, bool) and self.type != "bool"):
+        is_flag = isinstance(value, bool) and self.type in {"int", "float"}
+        if is_flag or not isinstance(value, kind):
             return f"is no {self.type}"
         if self.choices and value not in self.choices:
             return f"is none of {', '.join(map(repr, self.choices))}"

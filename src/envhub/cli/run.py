@@ -32,6 +32,7 @@ from envhub.client import Client
 from envhub.envdict import EnvDict
 from envhub.errors import ArgumentError
 from envhub.make import AUTO, LEVELS
+from envhub.parameters import Choice
 from envhub.policies import policy_maker
 from envhub.rollout import AnyVectorEnv, Record, Rollout, Task, TaskRollout, rollout, rollout_tasks
 from envhub.video import Recorder
@@ -193,6 +194,8 @@ def perform(wish: Run, user: Client, out: Output) -> Report:
 
 def make(user: Client, wish: Run) -> EnvDict:
     """The env, as the options ask for it."""
+    params = dict(wish.param)
+    choice = Choice(params.pop("suite", None), params.pop("task", None))
     return user.make_env(
         wish.ref,
         wish.n_envs,
@@ -201,7 +204,8 @@ def make(user: Client, wish: Run) -> EnvDict:
         permissions=wish.permissions,
         isolation=wish.isolation,
         wishes=wish.wishes,
-        **wish.param,
+        choice=choice,
+        **params,
     )
 
 

@@ -147,6 +147,7 @@ class Awaited(lazy.Waiting):
         if task.told["kind"] == "callable":
             task = replace(task, told=task.host.describe(task.number))
             self.kind = HostedBatch if task.told["kind"] == "whole" else HostedVectorEnv
+            env.__class__ = lazy.lazy_class(self.kind)
         self.kind.__init__(env, task)  # type: ignore[misc]  # an object that is there already
 
     def prepare_again(self) -> None:

@@ -6,7 +6,7 @@ import difflib
 import inspect
 import os
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
 from .faults import Fault
 
@@ -23,12 +23,23 @@ class Request:
         use_async_envs: whether they shall run in processes of their own.
         cfg: a configuration for the repo, forwarded only if `make_env` takes `cfg` by keyword.
         params: the user's other keyword arguments; each must be taken.
+        suite: the suite that is wanted, if only one is. `make_env` is told if it takes `suite` by
+            that name; of what any other returns, the rest is left out.
+        task: the task that is wanted, if only one is; told like `suite`.
     """
 
     n_envs: int = 1
     use_async_envs: bool = False
     cfg: Any = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    suite: Optional[str] = None
+    task: Union[str, int, None] = None
+
+    @property
+    def choice(self) -> Dict[str, Any]:
+        """What is wanted of several suites and tasks, by the names of arguments."""
+        chosen = {"suite": self.suite, "task": self.task}
+        return {name: value for name, value in chosen.items() if value is not None}
 
 
 def arguments(make_env: Callable[..., Any], request: Request) -> Dict[str, Any]:
@@ -42,6 +53,9 @@ def arguments(make_env: Callable[..., Any], request: Request) -> Dict[str, Any]:
     signature = _signature(make_env)
     if request.cfg is not None and (signature is None or _takes(signature, "cfg")):
         wanted["cfg"] = request.cfg
+    if signature is not None:
+        taken = [n for n, p in signature.parameters.items() if p.kind in _BY_NAME]
+        wanted.update({n: value for n, value in request.choice.items() if n in taken})
     if signature is not None:
         _check(make_env, signature, wanted)
     return wanted

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 from .gyms import ClosedEnvironmentError
 
@@ -31,6 +31,7 @@ class Waiting:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.building = False
+        self.turns: Optional[Turns] = None
 
     @property
     def metadata(self) -> Dict[str, Any]:
@@ -40,6 +41,9 @@ class Waiting:
     def fill(self, env: Any) -> None:
         """Run the real class's `__init__` on the env."""
         raise NotImplementedError
+
+    def prepare_again(self) -> None:
+        """Called before a built env is closed that may be built once more."""
 
     def discard(self) -> None:
         """Release what was made beforehand: the env is closed and will not be built."""
@@ -77,12 +81,44 @@ def _build(env: Any, waiting: Waiting) -> None:
         if recipe(env) is waiting and not waiting.building:
             if env.__dict__.get("closed"):
                 raise ClosedEnvironmentError("this vector env was closed before its first use")
+            if waiting.turns is not None:
+                waiting.turns.take(env, waiting)
             waiting.build(env)
+
+
+class Turns:
+    """Of several envs at most one is built: the one that was used last. The others wait, again."""
+
+    def __init__(self) -> None:
+        self.current: Optional[Tuple[Any, Waiting]] = None
+
+    def share(self, env: Any) -> None:
+        """Let an env take turns, if it is one that waits."""
+        waiting = recipe(getattr(env, "unwrapped", env))
+        if waiting is not None:
+            waiting.turns = self
+
+    def take(self, env: Any, waiting: Waiting) -> None:
+        """Give the turn to an env that is about to be built."""
+        before, self.current = self.current, (env, waiting)
+        if before is not None and before[0] is not env:
+            _unbuild(*before)
+
+
+def _unbuild(env: Any, waiting: Waiting) -> None:
+    """Close a built env, and let it wait as if it had never been built."""
+    if recipe(env) is not None or env.closed:
+        return
+    waiting.prepare_again()
+    env.close()
+    env.__dict__.clear()
+    env.__class__ = _lazy(waiting.kind)
+    env.__dict__.update(_recipe=waiting, num_envs=waiting.num_envs)
 
 
 def make(waiting: Waiting) -> Any:
     """An env that will be built from this."""
-    return _lazy(waiting.kind)(waiting)
+    return lazy_class(waiting.kind)(waiting)
 
 
 class Lazy:
@@ -134,7 +170,7 @@ def peeking() -> Iterator[None]:
 
 
 @functools.lru_cache(maxsize=None)
-def _lazy(kind: type) -> Any:
+def lazy_class(kind: type) -> Any:
     """The class of envs that will be of this kind."""
     methods = {name: value for name, value in vars(Lazy).items() if callable(value)}
     names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import operator
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, Union
@@ -55,9 +56,24 @@ class Maker:
     def shape(self, result: Any) -> Tasks:
         """The result with its values checked and wrapped."""
         if not isinstance(result, Mapping):
-            return {_suite_name(result): {0: self.vector(result, "", ())}}
+            return self.chosen({_suite_name(result): {0: self.vector(result, "", ())}})
         _check_filled(result, "make_env returned an empty dict")
-        return {_suite(suite): self.suite(suite, tasks) for suite, tasks in result.items()}
+        return self.chosen({_suite(name): self.suite(name, each) for name, each in result.items()})
+
+    def chosen(self, tasks: Tasks) -> Tasks:
+        """What the user wants of the tasks, unless make_env itself was told; the rest is closed."""
+        choice = {n: v for n, v in self.request.choice.items() if n not in self.arguments}
+        suite, task = choice.get("suite"), choice.get("task")
+        found: Tasks = {}
+        for (name, key), env in list(flatten(tasks)):
+            # A number may be written as text, as in a manifest.
+            if suite in (None, name) and (task is None or str(task) == str(key)):
+                found.setdefault(name, {})[key] = env
+            elif hasattr(env, "close"):
+                env.close()
+        if not found:
+            raise _not_there(tasks, choice)
+        return found
 
     def suite(self, suite: str, tasks: Any) -> Dict[Task, Any]:
         """The tasks of one suite."""
@@ -139,6 +155,17 @@ def _task(suite: str, task: Any) -> Task:
         return operator.index(task)
     what = f"suite {suite!r}: the task {task!r} is {_kind(task)}, not a str or an int"
     raise Fault("make-env-result", what, hint=SHAPE)
+
+
+def _not_there(tasks: Tasks, choice: Mapping[str, Any]) -> Fault:
+    names = list(tasks)
+    if "task" in choice and choice.get("suite") in (None, *tasks):
+        kept = [choice["suite"]] if "suite" in choice else list(tasks)
+        names = list(dict.fromkeys(str(task) for suite in kept for task in tasks[suite]))
+    wanted = " ".join(f"{name} {value!r}" for name, value in choice.items())
+    near = difflib.get_close_matches(str(list(choice.values())[-1]), names, 1, 0.4)
+    hint = f"did you mean {near[0]!r}?" if near else ""
+    return Fault("argument-invalid", f"there is no {wanted}", f"there is {', '.join(names)}", hint)
 
 
 def _check_filled(mapping: Mapping[Any, Any], what: str) -> None:
