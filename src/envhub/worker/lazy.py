@@ -112,7 +112,7 @@ def _unbuild(env: Any, waiting: Waiting) -> None:
     waiting.prepare_again()
     env.close()
     env.__dict__.clear()
-    env.__class__ = _lazy(waiting.kind)
+    env.__class__ = lazy_class(waiting.kind)
     env.__dict__.update(_recipe=waiting, num_envs=waiting.num_envs)
 
 
