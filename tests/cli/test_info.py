@@ -196,3 +196,14 @@ def test_read_only_cache(cli: Cli, hub: ServedHub, monkeypatch: pytest.MonkeyPat
 def test_space(space: Any, text: str) -> None:
     """A space fits on a line."""
     assert space_text(space) == text
+
+
+def test_permissions(cli: Cli, tmp_path: Path) -> None:
+    """A repo that asks for more than its files is run with what it gets, or refused by name."""
+    asks = {**repos.COUNTER, "envhub.toml": "[permissions]\nnetwork = true\n"}
+    folder = repos.write(asks, tmp_path / "asks")
+    done = cli("info", folder, "--trust-remote-code")
+    assert done.exit_code == 1
+    assert f"→ envhub info {folder} --trust-remote-code --allow network" in done.stderr
+    done = cli("info", folder, "--trust-remote-code", "--allow", "none", "--json")
+    assert json.loads(done.stdout)["tasks"]

@@ -15,9 +15,11 @@ from gymnasium import Space, spaces
 
 from envhub import tree
 from envhub.cli.blame import blaming, where
+from envhub.cli.consent import asked_for
 from envhub.cli.look import Facts, Part, Table
 from envhub.cli.numbers import count, size_text
 from envhub.cli.options import (
+    allow_option,
     client,
     examples,
     offline_option,
@@ -39,7 +41,7 @@ from envhub.fetch import fetch
 from envhub.hubs.base import Commit
 from envhub.manifest import FILES, REQUIREMENTS, Permissions, read_manifest
 from envhub.pins import File, Pin
-from envhub.trust import Consent
+from envhub.trust import Consent, consent
 
 CARD = "README.md"
 MOST_FILES = 20
@@ -54,10 +56,19 @@ MOST_FILES = 20
 )
 @ref_argument
 @trust_option
+@allow_option
 @offline_option
 @output_options
 @click.pass_obj
-def info(out: Output, /, ref: str, *, trust_remote_code: bool, offline: bool) -> None:
+def info(
+    out: Output,
+    /,
+    ref: str,
+    *,
+    trust_remote_code: bool,
+    permissions: tuple[str, ...] | None,
+    offline: bool,
+) -> None:
     """Show what a ref is: pin, files, requirements, card, spaces.
 
     Suites, tasks and spaces are known only by running the repo's code, which needs consent: with
@@ -69,7 +80,8 @@ def info(out: Output, /, ref: str, *, trust_remote_code: bool, offline: bool) ->
     with _texts(user, pin, files, offline=offline) as folder:
         card, requirements = _card(folder / CARD), _requirements(folder / REQUIREMENTS)
         says, problem = _manifest(folder, pin.path)
-    tasks, refusal = _tasks(user, pin, out, trust_remote_code=trust_remote_code)
+    with asked_for(ref, out):
+        tasks, refusal = _tasks(user, pin, out, consent(trust_remote_code, permissions))
     data = {
         **pin_data(pin),
         "files": [{"path": file.path, "size": file.size, "oid": file.oid} for file in files],
@@ -149,18 +161,20 @@ def _manifest(folder: Path, entry: str) -> tuple[dict[str, Any], str]:
 
 
 def _tasks(
-    user: Client, pin: Pin, out: Output, *, trust_remote_code: bool
+    user: Client, pin: Pin, out: Output, said: Consent
 ) -> tuple[list[dict[str, Any]] | None, str]:
     """Every task and its spaces, or `None` and the way to them if nobody consented."""
     try:
-        user.allow(pin, Consent(trust_remote_code))
+        user.allow(pin, said)
     except UntrustedError:
         return None, "say --trust-remote-code, since they are known only by running its code"
     with (
         out.warnings_shown(),
         out.strangers(),
         blaming(user, str(pin.ref)),
-        user.make_env(pin.ref, trust_remote_code=trust_remote_code) as envs,
+        user.make_env(
+            pin.ref, trust_remote_code=said.boolean, permissions=said.permissions
+        ) as envs,
     ):
         return [_task(task, env) for task, env in envs.flat()], ""
 

@@ -84,6 +84,7 @@ def _facts(report: Report) -> ET.Element:
 
 
 def _findings(findings: Iterable[Finding], root: Path) -> Iterator[ET.Element]:
+    lines = _Lines(root)
     shown = [
         _tag(
             "li",
@@ -92,19 +93,26 @@ def _findings(findings: Iterable[Finding], root: Path) -> Iterator[ET.Element]:
             _tag("strong", found.kind),
             _tag("span", found.what + (f" ×{found.count}" if found.count > 1 else "")),
             _tag("p", found.why),
-            *_line(found, root),
+            *([_tag("pre", lines.of(found))] if found.line else ()),
         )
         for found in findings
     ]
     yield _tag("ul", *shown, class_="findings") if shown else _tag("p", "Nothing was found.")
 
 
-def _line(found: Finding, root: Path) -> Iterator[ET.Element]:
-    """The line of the file that a finding is in."""
-    if found.line:
-        text = (root / found.path).read_text(encoding="utf-8", errors="replace").split("\n")
-        line = text[found.line - 1] if found.line <= len(text) else ""
-        yield _tag("pre", line.strip()[:_MOST_LINE])
+class _Lines:
+    """The lines that findings are in; each file is read once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._texts: dict[str, list[str]] = {}
+
+    def of(self, found: Finding) -> str:
+        if found.path not in self._texts:
+            text = (self._root / found.path).read_text(encoding="utf-8", errors="replace")
+            self._texts[found.path] = text.split("\n")
+        lines = self._texts[found.path]
+        return lines[found.line - 1].strip()[:_MOST_LINE] if found.line <= len(lines) else ""
 
 
 def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> ET.Element:
