@@ -36,7 +36,7 @@ class Adapted:
         self.action_space = spaces.known(env.action_space)
         self._step = env.step
         core = self.unwrapped
-        if core is not env and not _takes_all(core.reset):
+        if core is not env and hasattr(core, "reset") and not _takes_all(core.reset):
             _accept_all(core)
         self._reset = env.reset
         if not _takes_all(env.reset):

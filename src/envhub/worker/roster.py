@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from . import contain, lazy, load, repos, spaces, wrap
 from .adapt import Adapted
+from .batch import Batch
 from .call import Request
 from .codec import Plain
 from .collect import Collector, Recipe
@@ -67,6 +68,8 @@ class Roster:
         """What makes the envs of a shard of a task; a whole env is there already."""
         env = self.resolved(number)
         waiting = lazy.recipe(env)
+        if isinstance(env, wrap.Native):
+            return [lambda: Batch(env.env, env.num_envs)]
         if waiting is None:
             return [lambda: env]
         return [functools.partial(self._adapted, fn) for fn in waiting.env_fns[rows]]
