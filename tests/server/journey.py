@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,9 @@ class Journey:
     def look(self, files: dict[str, bytes]) -> None:
         api, repo = self.api, self.repo
         self.check(set(api.list_repo_files(repo)) == {*files, ".gitattributes"})
-        tree = {entry.path: entry for entry in api.list_repo_tree(repo, recursive=True)}
+        tree: dict[str, Any] = {
+            entry.path: entry for entry in api.list_repo_tree(repo, recursive=True)
+        }
         self.check("deep/er" in tree and tree["big.bin"].size == len(files["big.bin"]), tree)
         flat = [entry.path for entry in api.list_repo_tree(repo, "deep")]
         self.check(flat == ["deep/er"], flat)
@@ -119,7 +122,7 @@ class Journey:
     def change(self, files: dict[str, bytes]) -> None:
         api, repo = self.api, self.repo
         parent = api.model_info(repo).sha
-        operations = [
+        operations: list[Any] = [
             hf.CommitOperationAdd("new.txt", b"new"),
             hf.CommitOperationDelete("deep/", is_folder=True),
             hf.CommitOperationCopy("big.bin", "copy.bin"),
@@ -183,9 +186,9 @@ class Journey:
         api, repo = self.api, self.repo
         api.update_repo_settings(repo, private=True)
         for other in (self.bob, self.anonymous):
-            self.refused(errors.RepositoryNotFoundError, lambda other=other: other.model_info(repo))
+            self.refused(errors.RepositoryNotFoundError, partial(other.model_info, repo))
         cache = str(self.folder / "cache3")
-        where = {"endpoint": self.endpoint, "cache_dir": cache}
+        where: dict[str, Any] = {"endpoint": self.endpoint, "cache_dir": cache}
         self.refused(
             (errors.RepositoryNotFoundError, errors.LocalEntryNotFoundError),  # type: ignore[arg-type]  # except takes tuples
             lambda: hf.hf_hub_download(repo, "env.py", token=False, **where),
@@ -215,9 +218,7 @@ class Journey:
         for other, status in ((self.bob, 403), (self.anonymous, 401)):
             self.refused(
                 errors.HfHubHTTPError,
-                lambda other=other: other.upload_file(
-                    path_or_fileobj=b"x", path_in_repo="x", repo_id=repo
-                ),
+                partial(other.upload_file, path_or_fileobj=b"x", path_in_repo="x", repo_id=repo),
                 status,
             )
         self.refused(errors.HfHubHTTPError, lambda: self.bob.create_repo("ada/mine"), 403)
@@ -228,7 +229,8 @@ class Journey:
         api.move_repo(repo, f"{repo}-moved")
         self.check(api.model_info(f"{repo}-moved").id == f"{repo}-moved")
         self.check(api.model_info(repo).id == f"{repo}-moved", "the old name still leads there")
-        for kind, more in (("dataset", {}), ("space", {"space_sdk": "static"})):
+        kinds: dict[str, dict[str, Any]] = {"dataset": {}, "space": {"space_sdk": "static"}}
+        for kind, more in kinds.items():
             api.create_repo(repo, repo_type=kind, **more)
             api.upload_file(
                 path_or_fileobj=b"x", path_in_repo="x.txt", repo_id=repo, repo_type=kind

@@ -175,7 +175,7 @@ def test_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1400)
 def test_killed_often(tmp_path: Path) -> None:
     """So has one that is killed two hundred times, with eight clients."""
     assert kill_often(tmp_path / "hub", 200, 8, seed=2) > 200

@@ -18,7 +18,7 @@ VERSIONS = ("0.36.2", "1.10.2", "1.29.0", "2.4.0")
 
 def travel(running: Running, folder: Path, python: str | Path, **more: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
-    words = [running.url, running.tokens["ada"], running.tokens["bob"], folder]
+    words: list[str | Path] = [running.url, running.tokens["ada"], running.tokens["bob"], folder]
     env = {"HF_ENDPOINT": running.url, "HF_HOME": str(folder / "home")}
     return run([python, "-I", JOURNEY, *words], env={**env, **more}, timeout=170).text
 
@@ -73,8 +73,8 @@ def test_large(running: Running, tmp_path: Path, disable: str) -> None:
         "HF_HOME": str(tmp_path / "home"),
         "HF_HUB_DISABLE_XET": disable,
     }
-    words = [sys.executable, "-c", LARGE, running.url, running.tokens["ada"], tmp_path / "cache"]
-    assert run(words, env=env, timeout=170).text == "ok"
+    words: list[str | Path] = [running.url, running.tokens["ada"], tmp_path / "cache"]
+    assert run([sys.executable, "-c", LARGE, *words], env=env, timeout=170).text == "ok"
     left = sum(path.stat().st_size for path in (running.hub.folder / "xet").glob("*/*"))
     assert left < 5_000_000
 

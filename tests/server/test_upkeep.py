@@ -10,7 +10,8 @@ from threading import Event
 
 import pytest
 from tests.server.conftest import Running, run_hub
-from tests.server.test_xet import Cas, X, chunk
+from tests.server.test_xet import Cas, X
+from tests.server.xetdata import chunk
 
 from envhub.errors import ArgumentError
 from envhub.server.backup import back_up, restore

@@ -42,16 +42,17 @@ def serve(
 
         level = logging.getLevelNamesMapping().get(log_level.upper(), logging.INFO)
         serving.log_to_stderr(level)
-        serving.run(hub, host, port, lambda url: _announce(out, data, public_url or url))
+        serving.run(hub, host, port, lambda url: _announce(out, data, url, public_url or url))
 
 
-def _announce(out: Output, data: Path, url: str) -> None:
+def _announce(out: Output, data: Path, listening: str, url: str) -> None:
     out.emit(
-        {"url": url, "data": str(data)},
+        {"url": url, "listening": listening, "data": str(data)},
         Facts(
             "",
             [
                 ("hub", url),
+                ("listening", listening if listening != url else ""),
                 ("data", data),
                 ("first user", f"envhub hub user add NAME --data {data}"),
                 ("use it", f"export HF_ENDPOINT={url}"),

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 import uvicorn
 
+from envhub.errors import ArgumentError
 from envhub.server.app import make_app
 from envhub.server.hub import Hub
 
@@ -55,7 +56,7 @@ def run(hub: Hub, host: str, port: int, ready: Callable[[str], object]) -> None:
         ready: called with the hub's address when it takes requests.
 
     Raises:
-        OSError: the address is taken, or not ours.
+        ArgumentError: the address is taken, or not ours.
     """
     # When it has ended, uvicorn sends itself the signal again; to end was all that it asked for.
     before = signal.signal(signal.SIGTERM, lambda *_: None)
@@ -106,7 +107,14 @@ def _config(hub: Hub) -> uvicorn.Config:
 @contextmanager
 def _listening(host: str, port: int) -> Iterator[tuple[socket.socket, str]]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=512)
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise ArgumentError(
+            f"cannot listen at {host}, port {port}",
+            why=str(error),
+            hint="envhub serve --port 0   # any port that is free",
+        ) from error
     with listener:
         shown = f"[{host}]" if ":" in host else host
         yield listener, f"http://{shown}:{listener.getsockname()[1]}"
