@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -171,6 +174,40 @@ def test_a_profile_is_kept_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     envs = AsyncVectorEnv([Waiting] * 5, profile="a/waiting@commit")
     assert len(envs.workers) == 5
     envs.close()
+
+
+def test_a_profile_is_for_those_who_say_nothing() -> None:
+    """What the user says of workers or steps is not overruled by what was measured."""
+    assert Options().profiled("name").profile == "name"
+    for told in (Options(num_workers=2), Options(step="cpu"), Options(profile="mine")):
+        assert told.profiled("name") == told
+
+
+@pytest.mark.skipif(not Path("/proc/thread-self/schedstat").exists(), reason="Linux tells it")
+def test_others_at_the_processor() -> None:
+    """Time in which others had the processor is no time in which an env rested."""
+    cores = os.sched_getaffinity(0)
+    core = {min(cores)}
+    code = f"import os\nos.sched_setaffinity(0, {core})\nprint(flush=True)\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as rival:
+        try:
+            os.sched_setaffinity(0, core)
+            assert rival.stdout is not None
+            rival.stdout.readline()
+            meter = Meter()
+            meter.run(compute, 0.1)
+        finally:
+            os.sched_setaffinity(0, cores)
+            rival.kill()
+    _, elapsed, busy, _ = meter.tell()
+    assert busy / elapsed > 0.9
+
+
+def compute(seconds: float) -> None:
+    """Use the processor for so long."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
 
 
 def test_a_profile_that_cannot_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

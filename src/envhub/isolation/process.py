@@ -41,6 +41,7 @@ class Process:
         """See `envhub.isolation.base.Isolation`; of several tasks, each is built at first use."""
         host = Host(Order(place_of(source), write(request), self.world, self.fence))
         options = options_for(self.world, self.vector, request.n_envs)
+        options = options.profiled(f"{source.pin.pinned_ref} {source.pin.digest}")
         tasks: dict[str, dict[str | int, object]] = {}
         for number, told in enumerate(host.tasks):
             host.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from dataclasses import dataclass
 
@@ -72,6 +73,12 @@ class Options:
         """Seconds that a call may take: as long as a reset or a step, whichever is longer."""
         given = [time for time in (self.step_timeout, self.reset_timeout) if time is not None]
         return max(given, default=None)
+
+    def profiled(self, name: str) -> Options:
+        """The same, with a profile of that name if nothing else says how many workers to start."""
+        if self.num_workers or self.step or self.profile:
+            return self
+        return dataclasses.replace(self, profile=name)
 
     def workers_for(self, num_envs: int, limit: int | None = None) -> int:
         """How many workers to start for so many envs, `limit` at most."""
