@@ -1,8 +1,9 @@
-"""`envhub cache`: what was downloaded and installed, whether it is still right, and its removal."""
+"""`envhub cache`: what was downloaded and installed, whether it is right, and its removal."""
 
 from __future__ import annotations
 
 import datetime
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -18,7 +19,7 @@ from envhub.records import MARK, Cached, cached
 from envhub.records import verify as verify_venv
 from envhub.refs import parse
 from envhub.store import Entry
-from envhub.tree import Fault
+from envhub.tree import Fault, size
 from envhub.venvs import remove
 
 names_argument = click.argument("names", metavar="[REPO[@COMMIT]|venv:KEY]...", nargs=-1)
@@ -45,8 +46,10 @@ def ls(out: Output, /) -> None:
         parts.append(Table(columns, list(map(_venv_row, venvs)), right=columns[2:]))
     git = f", {size_text(usage.git)} of git's" if usage.git else ""
     own = sum(each.size for each in venvs)
+    downloads = size(store.root / "uv")
     of_venvs = f", {size_text(own)} of venvs" if venvs else ""
-    total = usage.total + own
+    of_uv = f", {size_text(downloads)} of downloaded packages" if downloads else ""
+    total = usage.total + own + downloads
     out.emit(
         {
             "folder": str(store.root),
@@ -55,7 +58,7 @@ def ls(out: Output, /) -> None:
             "venvs": list(map(_venv_data, venvs)),
         },
         *parts,
-        Facts("", [("folder", store.root), ("size", f"{size_text(total)}{git}{of_venvs}")]),
+        Facts("", [("folder", store.root), ("size", f"{size_text(total)}{git}{of_venvs}{of_uv}")]),
         brief=_names(entries, venvs),
     )
 
@@ -80,6 +83,8 @@ def rm(out: Output, /, names: Sequence[str], *, everything: bool, yes: bool) -> 
         user.store.remove(entry)
     for venv in venvs:
         remove(venv.key, user.store.root)
+    for folder in ("uv", "worlds") if everything else ():
+        shutil.rmtree(user.store.root / folder, ignore_errors=True)
     removed = [*map(_data, entries), *map(_venv_data, venvs)]
     out.emit(
         {"removed": removed, "size": total},
