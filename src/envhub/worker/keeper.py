@@ -102,7 +102,7 @@ class Keeper:
 
 def end_all(root: int) -> List[int]:
     """Kill all that descends from a process; who was found."""
-    found = usage.descendants(root)
+    found, _ = usage.family(root)
     # Stopped first, so that none is born behind our back.
     for wanted in (signal.SIGSTOP, signal.SIGKILL):
         for pid in found:

@@ -15,7 +15,7 @@ class Budget(NamedTuple):
 
     Attributes:
         memory: bytes of all its processes together.
-        processes: how many, threads not counted.
+        processes: how many, each thread counted, as the kernel's own limit does.
         scratch: the folder on disk that it writes to; empty if it has none.
         disk: bytes in that folder.
         files: how many files in it.
@@ -31,17 +31,18 @@ class Budget(NamedTuple):
 
     def excess(self, root: int) -> str:
         """What the descendants of a process take too much of, in words; empty if nothing."""
-        pids = descendants(root)
-        if self.processes and len(pids) > self.processes:
-            return "it started more than {} processes".format(self.processes)
+        pids, threads = family(root)
+        if self.processes and threads > self.processes:
+            return "it started more than {} processes and threads".format(self.processes)
         if self.memory and _memory(pids, self.memory) > self.memory:
             return "it used more than {} of memory".format(size_text(self.memory))
         if self.reserve and _available() < self.reserve:
             return "less than {} of memory was left".format(size_text(self.reserve))
-        return self._excess_on_disk() if self.scratch else ""
+        return self._excess_on_disk(pids) if self.scratch else ""
 
-    def _excess_on_disk(self) -> str:
+    def _excess_on_disk(self, pids: List[int]) -> str:
         size, files = weigh(self.scratch, self.files)
+        size += sum(_nameless(pid, os.stat(self.scratch).st_dev) for pid in pids)
         if self.disk and size > self.disk:
             return "it wrote more than {}".format(size_text(self.disk))
         if self.files and files > self.files:
@@ -53,21 +54,34 @@ class Budget(NamedTuple):
         return ""
 
 
-def descendants(root: int) -> List[int]:
-    """All processes below one, wherever they were started from."""
+def family(root: int) -> Tuple[List[int], int]:
+    """All processes below one, wherever they were started from, and how many threads they have."""
     found: List[int] = []
     waiting = [root]
+    threads = 0
     while waiting:
-        pid = waiting.pop()
-        with contextlib.suppress(OSError):
-            for thread in os.listdir("/proc/{}/task".format(pid)):
-                with contextlib.suppress(OSError), open(
-                    "/proc/{}/task/{}/children".format(pid, thread)
-                ) as names:
-                    children = [int(name) for name in names.read().split()]
-                    found += children
-                    waiting += children
-    return found
+        tasks = _tasks(waiting.pop())
+        threads += len(tasks)
+        children = [pid for task in tasks for pid in _children(task)]
+        found += children
+        waiting += children
+    return found, threads - 1
+
+
+def _tasks(pid: int) -> List[str]:
+    folder = "/proc/{}/task".format(pid)
+    try:
+        return ["{}/{}".format(folder, name) for name in os.listdir(folder)]
+    except OSError:  # it has ended
+        return []
+
+
+def _children(task: str) -> List[int]:
+    try:
+        with open(task + "/children") as names:
+            return [int(name) for name in names.read().split()]
+    except OSError:  # as above
+        return []
 
 
 def _memory(pids: List[int], enough: int) -> int:
@@ -135,6 +149,17 @@ def _entries(path: str, *, again: bool = True) -> "Optional[List[os.DirEntry[str
         with contextlib.suppress(OSError):  # its own folders can be closed to us, but not for long
             os.chmod(path, 0o700)
         return _entries(path, again=False)
+
+
+def _nameless(pid: int, disk: int) -> int:
+    """Bytes of files on a disk that a process has open, and that were deleted."""
+    size = 0
+    with contextlib.suppress(OSError), os.scandir("/proc/{}/fd".format(pid)) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                told = entry.stat()
+                size += 0 if told.st_nlink or told.st_dev != disk else told.st_blocks * 512
+    return size
 
 
 def size_text(size: int) -> str:

@@ -65,8 +65,8 @@ class Cage:
         writable = [str(launch.reads[0] / name) for name in asked.writable]
         if self.able.landlock:
             orders["landlock"] = {
-                # All that is there was put there for it.
-                "read": ["/"],
+                # All that is there was put there for it; but what it writes must not be run.
+                "read": [*machine.SYSTEM, "/etc", "/proc", "/sys", *machine.needed(launch)],
                 "write": [bubblewrap.TMP, "/dev/shm", *writable],  # noqa: S108 — private ones
                 "devices": machine.devices(gpu=asked.gpu),
                 "tcp": True,  # in a network of its own, or in one that was granted

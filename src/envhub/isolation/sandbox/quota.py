@@ -24,7 +24,7 @@ class Quota:
             machine's.
         address_space: bytes that one process may reserve; 0 means twice the machine's memory. Not
             in force with a GPU or JAX, which reserve far more than they use.
-        processes: how many.
+        processes: how many, each thread counted.
         disk: bytes of files; in a cage with folders of its own they lie in memory.
         files: how many files on disk.
         file_size: bytes of one file.
@@ -34,7 +34,7 @@ class Quota:
 
     memory: int = 0
     address_space: int = 0
-    processes: int = 512
+    processes: int = 1024
     disk: int = GIB
     files: int = 50_000
     file_size: int = GIB
