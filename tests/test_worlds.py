@@ -134,6 +134,21 @@ def test_another_python(tmp_path: Path, uv: Uv) -> None:
     assert sorted(packages(world)) == ["gymnasium==1.0", "numpy==1.26"]
 
 
+def test_a_python_that_packages_suit(tmp_path: Path, uv: Uv, links: Path) -> None:
+    """Where nobody says which Python, one for which all packages can be had is found."""
+    tags = {each.minor.replace(".", "") for each in interpreters()} - {own().minor.replace(".", "")}
+    if not tags:
+        pytest.skip("there is one Python only")
+    wheel(links, "pear", tag=f"cp{min(tags, key=int)}-none-any")
+    made = source(tmp_path, requirements_txt="pear\n")
+    world = Preparer(uv).prepare(made)
+    assert "pear==1.0" in packages(world)
+    assert world.python != own().path
+    wheel(links, "plum", tag="cp27-none-any")
+    with pytest.raises(InstallError, match="plum cannot be had"):
+        Preparer(uv).prepare(source(tmp_path, requirements_txt="plum\n"))
+
+
 def test_no_python(tmp_path: Path, uv: Uv) -> None:
     """If no Python suits, the error says which are here."""
     with pytest.raises(InterpreterError, match="found:"):

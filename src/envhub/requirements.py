@@ -226,6 +226,11 @@ def _guilty(said: str, lines: Sequence[str]) -> Sequence[str]:
     return among(required) or among(re.findall(r"[\w.-]*\w", said)) or lines
 
 
+def wants_another_python(error: InstallError) -> bool:
+    """Whether packages cannot be had for this Python, and could perhaps for another one."""
+    return bool(re.search(_OTHER_PYTHON, error.why))
+
+
 def explain(said: str) -> str:
     """What helps against a complaint of uv's."""
     if names := re.findall(r"Wheels are required for `([^`]+)`", said):
@@ -237,6 +242,7 @@ def explain(said: str) -> str:
     return "change one of the requirements"
 
 
+_OTHER_PYTHON: Final = r"Python (ABI|implementation) tag|current Python version|requires Python"
 _HINTS: Final = (
     (r"download\.pytorch\.org", "ENVHUB_TORCH=index takes PyTorch from your package index"),
     (
@@ -245,7 +251,7 @@ _HINTS: Final = (
     ),
     (r"filtered by `exclude-newer`", 'exclude_newer="never" takes packages of today'),
     (
-        r"Python (ABI|implementation) tag|current Python version|requires Python",
+        _OTHER_PYTHON,
         'requires-python = "…" in the manifest says which Python an env needs',
     ),
     (r"matching platform tag", "another version may have a wheel for this machine"),

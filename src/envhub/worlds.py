@@ -24,6 +24,7 @@ from packaging.utils import canonicalize_name
 from envhub import disk, settings
 from envhub.errors import (
     ArgumentError,
+    InstallError,
     InterpreterError,
     LockError,
     LockMismatchError,
@@ -32,11 +33,11 @@ from envhub.errors import (
     UntrustedError,
 )
 from envhub.fetch import Source
-from envhub.interpreters import Interpreter, choose, own
+from envhub.interpreters import Interpreter, choose, interpreters, own
 from envhub.isolation.world import World, callers
 from envhub.manifest import NONE, Manifest, Permissions, read_manifest
 from envhub.reqlines import check_lines
-from envhub.requirements import LockedRequirements, lock_requirements
+from envhub.requirements import LockedRequirements, lock_requirements, wants_another_python
 from envhub.uvprogram import Uv
 from envhub.venvs import Venv, build, find, health
 from envhub.wishes import Date, Wishes
@@ -156,8 +157,7 @@ class Preparer:
         manifest = read_manifest(source.root, source.pin.path)
         if self.level(manifest) == "process":
             return None
-        interpreter = self._choose(manifest)
-        return self._resolve(source, manifest, interpreter, date)
+        return self._anew(source, manifest, date, remembered=False)[0]
 
     def packages(
         self,
@@ -196,10 +196,34 @@ class Preparer:
         if locked:
             found, interpreter = self._of_lock_file(source, manifest, locked)
         else:
-            interpreter = self._choose(manifest)
-            known = _read(self._note(source, manifest, interpreter))
-            found = known or self._resolve(source, manifest, interpreter, date)
+            found, interpreter = self._anew(source, manifest, date, remembered=True)
         return found, interpreter
+
+    def _anew(
+        self, source: Source, manifest: Manifest, date: Date, *, remembered: bool
+    ) -> tuple[LockedRequirements, Interpreter]:
+        """The packages for a Python; one that the manifest leaves open is the first with all."""
+        failures: list[InstallError] = []
+        for interpreter in self._candidates(manifest):
+            known = _read(self._note(source, manifest, interpreter)) if remembered else None
+            try:
+                found = known or self._resolve(source, manifest, interpreter, date)
+            except InstallError as error:
+                if not wants_another_python(error):
+                    raise
+                failures.append(error)
+            else:
+                return found, interpreter
+        raise failures[0]
+
+    def _candidates(self, manifest: Manifest) -> Iterator[Interpreter]:
+        first = self._choose(manifest)
+        yield first
+        seen = {first.minor}
+        for other in () if manifest.requires_python else interpreters():
+            if other.minor not in seen:
+                seen.add(other.minor)
+                yield other
 
     def _of_lock_file(
         self, source: Source, manifest: Manifest, locked: Sequence[LockedRequirements]
