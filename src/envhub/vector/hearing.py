@@ -25,6 +25,9 @@ class Heard(NamedTuple):
     objects: list[Objects]
 
 
+NOTHING = Heard([], [])
+
+
 class Hearing:
     """Makes sense of what workers answer to a reset or step.
 
@@ -44,15 +47,17 @@ class Hearing:
             protocol.DONE: [Part(*spot) for spot in spots],
             protocol.RECORDS: [Part(*spot, records=True) for spot in spots],
         }
-        self._silences = [
-            ([(status, b"")] * len(spots), Heard(parts, []))
-            for status, parts in self._silent.items()
-            if not self._objects
-        ]
+        self._done = [(protocol.DONE, b"")] * len(spots)
+        self._recorded = [(protocol.RECORDS, b"")] * len(spots)
+        self._records = Heard(self._silent[protocol.RECORDS], [])
 
     def silence(self, answers: Sequence[Answer]) -> Heard | None:
         """What it means if all workers say the same, and nothing beside it."""
-        return next((heard for silent, heard in self._silences if answers == silent), None)
+        if self._objects:
+            return None
+        if answers == self._done:
+            return NOTHING
+        return self._records if answers == self._recorded else None
 
     def hear(
         self, workers: Sequence[Worker], statuses: Sequence[int], told: Sequence[Told]

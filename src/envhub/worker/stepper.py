@@ -176,7 +176,7 @@ class Stepper:
         # Now, and not after each env, whose step has driven all this out of the processor's cache.
         if self.infos:
             self.records.take(self.infos)
-        self.leave()
+        self._cursor[0] = -1
 
     def leave(self) -> None:
         """Say that no env is at anything."""
