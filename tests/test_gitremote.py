@@ -21,6 +21,7 @@ from envhub.hubs.git import GitRepo
 from envhub.hubs.gitprogram import ENVIRON, git
 from envhub.hubs.gitremote import Remote
 from envhub.refs import Ref
+from envhub.settings import Limits
 from envhub.testing import repos
 from envhub.testing.hub import ServedHub
 from envhub.testing.web import Reply, serve
@@ -162,6 +163,24 @@ class TestTrouble:
             GitRepo("http://127.0.0.1:9/x", cache=tmp_path).resolve(REF)
         with pytest.raises(CommandError, match="was not found"), proc.talk(["git"]):
             pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no limit for files")
+class TestPack:
+    @pytest.mark.parametrize("count", [1, 150], ids=["one-file", "a-pack"])
+    def test_more_than_it_may_bring(self, hub: ServedHub, tmp_path: Path, count: int) -> None:
+        """Git is stopped while it fetches, and leaves nothing of it on the disk."""
+        files = {f"{n}.bin": os.urandom(2_000_000 // count) for n in range(count)}
+        hub.add("user/large", files)
+        url = hub.git_url("user/large")
+        small = GitRepo(url, cache=tmp_path / "git", limits=Limits(size=400_000))
+        with pytest.raises(HubError, match="more than 400,000 bytes") as caught:
+            small.files(REF, small.resolve(REF))
+        assert "ENVHUB_MAX_SIZE=800000" in caught.value.hint
+        left = [path.stat().st_size for path in (tmp_path / "git").rglob("*") if path.is_file()]
+        assert sum(left) < 400_000
+        whole = GitRepo(url, cache=tmp_path / "git")
+        assert len(whole.files(REF, whole.resolve(REF))) == count
 
 
 class TestProgram:

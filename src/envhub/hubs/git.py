@@ -20,6 +20,7 @@ from envhub.hubs.gitremote import Remote
 from envhub.hubs.gittree import Item, read_tree, reading
 from envhub.pins import File
 from envhub.refs import Ref
+from envhub.settings import NO_MORE, Limits
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,39}")
@@ -33,12 +34,13 @@ class GitRepo:
         url: `https`, `http`, `ssh` or `file`; a user name and a password in it are used and
             shown nowhere.
         cache: a folder for the bare repos that commits are fetched into.
+        limits: how much a repo may bring.
     """
 
     live = False
 
-    def __init__(self, url: str, *, cache: Path) -> None:
-        self._remote = Remote.parse(url)
+    def __init__(self, url: str, *, cache: Path, limits: Limits = NO_MORE) -> None:
+        self._remote = Remote.parse(url, limits)
         key = hashlib.sha256(self._remote.url.encode()).hexdigest()[:16]
         self._repo = cache / f"{key}.git"
         self._trees: dict[tuple[str | None, str | None], tuple[Item, ...]] = {}

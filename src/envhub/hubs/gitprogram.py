@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,13 @@ def command(*words: str | Path, folder: Path | None = None) -> list[str | Path]:
     return ["git", *options, *where, *words]
 
 
+def _limit(largest: int | None) -> list[str]:
+    """What to put before a command so that no file of its grows larger; `ulimit` counts halves."""
+    if largest is None or os.name != "posix":
+        return []
+    return ["sh", "-c", 'ulimit -f "$0" && exec "$@"', str(largest // 512 + 1)]
+
+
 def git(
     *words: str | Path,
     folder: Path | None = None,
@@ -64,6 +72,7 @@ def git(
     env: Mapping[str, str | None] | None = None,
     check: bool = True,
     timeout: float | None = None,
+    largest: int | None = None,
 ) -> proc.Completed:
     """Run a git command to its end.
 
@@ -74,12 +83,13 @@ def git(
         env: variables on top of the scrubbed environment.
         check: raise if its exit status is not 0.
         timeout: seconds after which it is killed.
+        largest: bytes that a file may have that it writes, where the system can limit that.
 
     Raises:
         CommandError: git is missing, took too long, or failed.
     """
     done = proc.run(
-        command(*words, folder=folder),
+        [*_limit(largest), *command(*words, folder=folder)],
         env={**ENVIRON, **(env or {})},
         stdin=stdin,
         timeout=timeout,

@@ -7,6 +7,7 @@ and no message.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from envhub.errors import (
 )
 from envhub.hubs.gitprogram import git
 from envhub.proc import Completed
+from envhub.settings import NO_MORE, Limits
 
 _SCHEMES = {"https", "http", "ssh", "file"}
 _HELPER = (
@@ -44,6 +46,7 @@ _UNREACHABLE = (
     "returned error: 5",
     "returned error: 429",
 )
+_TOO_LARGE = (f"signal {getattr(signal, 'SIGXFSZ', 25):d}", "file too large")
 _NO_REVISION = ("not our ref", "couldn't find remote ref")
 _NOT_FOUND = (
     "not found",
@@ -67,13 +70,16 @@ class Remote:
     Attributes:
         url: without user name and password (`ssh` keeps the user name, which is part of it).
         env: hands user name and password to git, if the URL had any.
+        limits: how much it may bring. What a pack would unpack to is not known before it is here,
+            so it is the pack that must not be larger.
     """
 
     url: str
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    limits: Limits = NO_MORE
 
     @staticmethod
-    def parse(url: str) -> Remote:
+    def parse(url: str, limits: Limits = NO_MORE) -> Remote:
         """Cut user name and password off a URL.
 
         Raises:
@@ -88,7 +94,7 @@ class Remote:
             host = f"{parts.username}@{host}"
         plain = urlunsplit((parts.scheme, host, parts.path, "", ""))
         if parts.scheme not in {"http", "https"} or not parts.username:
-            return Remote(plain)
+            return Remote(plain, limits=limits)
         env = {
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": f"credential.{parts.scheme}://{host}.helper",
@@ -97,7 +103,7 @@ class Remote:
             # A token alone is taken as either of the two: hubs differ in where they look for it.
             "ENVHUB_GIT_PASSWORD": unquote(parts.password or parts.username),
         }
-        return Remote(plain, env)
+        return Remote(plain, env, limits)
 
     @property
     def name(self) -> str:
@@ -136,11 +142,18 @@ class Remote:
             options: more options.
 
         Raises:
-            HubError: as for `refs`.
+            HubError: as for `refs`; or it is more than it may bring.
         """
         shallow = [f"--depth={depth}"] if depth else []
         words = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *shallow, *options]
-        self._git(*words, "--", self.url, *specs, folder=repo)
+        try:
+            self._git(*words, "--", self.url, *specs, folder=repo, largest=self.limits.size)
+        except EnvHubError as error:
+            begun = list(repo.glob("objects/**/tmp_*"))  # a git that was killed leaves them
+            is_full = any(file.stat().st_size >= self.limits.size for file in begun)
+            for file in begun:
+                file.unlink(missing_ok=True)
+            raise (self._too_much() if is_full else error) from None
 
     def login(self, url: str) -> tuple[str, str]:
         """User name and password for a URL of this host: the URL's own, or what git knows.
@@ -153,14 +166,29 @@ class Remote:
         found = dict(line.split("=", 1) for line in words if "=" in line)
         return found.get("username", ""), found.get("password", "")
 
-    def _git(self, *words: str, folder: Path | None = None, stdin: bytes = b"") -> Completed:
+    def _git(
+        self,
+        *words: str,
+        folder: Path | None = None,
+        stdin: bytes = b"",
+        largest: int | None = None,
+    ) -> Completed:
         try:
-            return git(*words, folder=folder, stdin=stdin, env=self.env)
+            return git(*words, folder=folder, stdin=stdin, env=self.env, largest=largest)
         except CommandError as error:
             raise self._meaning(error) from None  # the cause would show the whole command line
 
+    def _too_much(self) -> HubError:
+        return HubError(
+            f"{self.url} sends more than {self.limits.size:,} bytes",
+            why="the limit keeps a repo from filling the disk by surprise",
+            hint=f"ENVHUB_MAX_SIZE={self.limits.size * 2}   # if you expect that of it",
+        )
+
     def _meaning(self, error: CommandError) -> EnvHubError:
         said = error.why.lower()
+        if any(words in said for words in _TOO_LARGE):
+            return self._too_much()
         if any(words in said for words in _UNREACHABLE):
             return HubUnreachableError(
                 f"{self.url} could not be reached", why=error.why, hint="check the connection"

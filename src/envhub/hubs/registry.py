@@ -31,7 +31,7 @@ def hub_for(
         is_bundle = ref.location.endswith(SUFFIX) and Path(ref.location).expanduser().is_file()
         return BundleFile(ref.location) if is_bundle else LocalFolder(ref.location)
     if ref.kind == "git":
-        return GitRepo(_git_url(ref), cache=settings.home / "git")
+        return GitRepo(_git_url(ref), cache=settings.home / "git", limits=settings.limits)
     if ref.kind == "pypi":
         return PackageIndex(Uv.from_settings(settings))
     address = _address(ref, settings, endpoint)
