@@ -92,10 +92,21 @@ def _reset(env: Any, reset: Any, *, seed: Any = None, options: Any = None) -> An
 
 def _seed(env: Any, seed: Any) -> None:
     core = getattr(env, "unwrapped", env)
-    if hasattr(env, "seed"):
+    if _takes_one(getattr(env, "seed", None)):
         env.seed(seed)
     elif isinstance(core, gyms.Env):
         gyms.Env.reset(core, seed=seed)
+
+
+def _takes_one(function: Any) -> bool:
+    """Whether something can be called with one argument; `seed` of Procgen's takes none."""
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # a built-in tells nothing
+        return True
+    return True
 
 
 def _accept_all(core: Any) -> None:
