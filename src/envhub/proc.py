@@ -151,7 +151,7 @@ def start(
         argv: the program and its arguments.
         env: variables on top of our own environment; `None` takes one out.
         pass_fds: file descriptors that it inherits, under the same numbers.
-        output: a file for what it prints, and it has a session of its own; by default it prints
+        output: a file for what it prints, and it is in a group of its own; by default it prints
             where we do, and gets what the terminal sends us.
 
     Raises:
@@ -166,7 +166,7 @@ def start(
             stdout=output,
             stderr=output,
             pass_fds=tuple(pass_fds),
-            start_new_session=output is not None,
+            process_group=None if output is None else 0,
         )
     except FileNotFoundError as error:
         raise _missing(words[0]) from error

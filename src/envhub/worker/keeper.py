@@ -179,7 +179,9 @@ def _start(command: Sequence[str]) -> int:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
-        os.setsid()
+        # A group, and no session: Linux schedules sessions against each other, and a worker that
+        # is waited for would get its turn late.
+        os.setpgid(0, 0)
         syscalls.prctl(DIE_WITH_PARENT, signal.SIGKILL)
         os.execv(command[0], list(command))  # noqa: S606 — a shell would only be one thing more
     except OSError as error:
