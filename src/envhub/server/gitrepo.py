@@ -99,12 +99,9 @@ class GitRepo:
             found = self.git.get(revision)
             if found is not None:
                 return _peeled(found)
-        for prefix in ("refs/heads/", "refs/tags/", ""):
-            if prefix or revision.startswith(SHOWN):
-                commit = self._target(prefix + revision)
-                if commit:
-                    return commit
-        return None
+        if revision.startswith(SHOWN):
+            return self._target(revision)
+        return self._target(f"refs/heads/{revision}") or self._target(f"refs/tags/{revision}")
 
     def commit(self, revision: str) -> str:
         """As `find`.

@@ -1,0 +1,285 @@
+"""How fast a hub of one's own is: beside `dd`, beside nginx where it is installed, and by itself.
+
+`python -m benchmarks hub [--megabytes 200] [--repos 10000] [--seconds 5]`. Ratios were taken one
+after the other on one machine, in this order: ours, theirs, ours, theirs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.client
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from envhub.server.config import Config
+from envhub.server.hub import Hub
+from envhub.server.index import Query
+
+CLIENTS = 32
+ROUNDS = 3
+
+XET = """
+import os, sys, time, huggingface_hub as hf
+url, token, path, name = sys.argv[1:]
+api = hf.HfApi(endpoint=url, token=token)
+begin = time.perf_counter()
+api.upload_file(path_or_fileobj=path, path_in_repo=name, repo_id="ada/large")
+print(time.perf_counter() - begin)
+"""
+
+
+class Bench:
+    """A hub in a process of its own, and a plain connection to it."""
+
+    def __init__(self, url: str, token: str, folder: Path) -> None:
+        self.url = url
+        self.token = token
+        self.folder = folder
+        self.host = urlsplit(url).netloc
+
+    def ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        """Send one request on a new connection."""
+        connection = http.client.HTTPConnection(self.host)
+        headers = {"Authorization": f"Bearer {self.token}"}
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        assert answer.status < 300, (answer.status, data[:200])
+        return data
+
+    def send_lfs(self, path: Path) -> float:
+        """Upload a file the LFS way; seconds of the upload itself."""
+        with path.open("rb") as file:
+            oid = hashlib.file_digest(file, "sha256").hexdigest()
+        size = path.stat().st_size
+        batch = {"operation": "upload", "objects": [{"oid": oid, "size": size}]}
+        text = self.ask("POST", "/ada/large.git/info/lfs/objects/batch", json.dumps(batch).encode())
+        address = json.loads(text)["objects"][0]["actions"]["upload"]["href"]
+        connection = http.client.HTTPConnection(self.host)
+        with path.open("rb") as file:
+            begin = time.perf_counter()
+            connection.request("PUT", urlsplit(address).path, file, {"Content-Length": str(size)})
+            answer = connection.getresponse()
+            answer.read()
+            seconds = time.perf_counter() - begin
+        assert answer.status == 200, answer.status
+        connection.close()
+        value = {"path": path.name, "algo": "sha256", "oid": oid, "size": size}
+        lines = [{"key": "header", "value": {"summary": "x"}}, {"key": "lfsFile", "value": value}]
+        commit = "\n".join(map(json.dumps, lines)).encode()
+        self.ask("POST", "/api/models/ada/large/commit/main", commit)
+        return seconds
+
+
+def fetch(host: str, path: str) -> float:
+    """Download a file, and throw it away; seconds."""
+    connection = http.client.HTTPConnection(host)
+    begin = time.perf_counter()
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    buffer = bytearray(1 << 20)
+    while answer.readinto(buffer):
+        pass
+    seconds = time.perf_counter() - begin
+    connection.close()
+    return seconds
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[str, int]]:
+    """`envhub serve`; yields its address and process."""
+    argv = [sys.executable, "-m", "envhub", "serve", "--quiet", "--port", "0", "--data", folder]
+    process = subprocess.Popen(
+        [*map(str, argv), "--log-level", "error"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    try:
+        yield process.stdout.readline().strip(), process.pid
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+@contextmanager
+def nginx(folder: Path) -> Iterator[str]:
+    """Nginx over a folder, with its defaults for files; yields its address."""
+    port = 18765
+    config = folder / "nginx.conf"
+    config.write_text(
+        f"daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;\n"
+        "events {}\n"
+        f"http {{ access_log off; sendfile on; server {{ listen 127.0.0.1:{port}; root {folder};"
+        " } }\n"
+    )
+    process = subprocess.Popen(["nginx", "-c", str(config)])
+    try:
+        for _ in range(100):
+            try:
+                http.client.HTTPConnection("127.0.0.1", port).connect()
+                break
+            except OSError:
+                time.sleep(0.05)  # it says nowhere that it is ready
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def transfers(bench: Bench, megabytes: int) -> None:
+    """Uploads beside `dd`, downloads beside nginx."""
+    size = megabytes * 1_000_000
+    file = bench.folder / "large.bin"
+    ours, theirs = [], []
+    for _ in range(ROUNDS):
+        file.write_bytes(os.urandom(size))
+        ours.append(bench.send_lfs(file))
+        begin = time.perf_counter()
+        words = ["dd", f"if={file}", f"of={bench.folder / 'copy'}", "bs=1M", "conv=fsync"]
+        subprocess.run(words, check=True, capture_output=True)
+        theirs.append(time.perf_counter() - begin)
+    rate = size / 1e6 / statistics.median(ours)
+    ratio = statistics.median(theirs) / statistics.median(ours)
+    print(f"upload {megabytes} MB, LFS       {rate:8.0f} MB/s   {ratio:.2f} x dd with fsync")
+    for name in ("new.bin", "again.bin"):
+        seconds = _xet(bench, file, name, fresh=name == "new.bin")
+        print(f"upload, Xet, {name:12} {size / 1e6 / seconds:8.0f} MB/s")
+    path = "/ada/large/resolve/main/large.bin"
+    mine = statistics.median(fetch(bench.host, path) for _ in range(ROUNDS))
+    line = f"download                   {size / 1e6 / mine:8.0f} MB/s"
+    if shutil.which("nginx"):
+        with nginx(bench.folder) as host:
+            other = statistics.median(fetch(host, "/large.bin") for _ in range(ROUNDS))
+        line += f"   {other / mine:.2f} x nginx"
+    print(line)
+
+
+def _xet(bench: Bench, file: Path, name: str, *, fresh: bool) -> float:
+    if fresh:
+        file.write_bytes(os.urandom(file.stat().st_size))
+    environ = {**os.environ, "HF_HOME": str(bench.folder / "home")}
+    words = [sys.executable, "-c", XET, bench.url, bench.token, str(file), name]
+    done = subprocess.run(words, env=environ, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def requests(bench: Bench, seconds: float) -> None:
+    """Metadata requests by many clients at once."""
+    for path in ("/api/models/ada/large", "/api/models?search=large", "/api/whoami-v2"):
+        times: list[float] = []
+        end = time.perf_counter() + seconds
+        threads = [
+            threading.Thread(target=_ask_often, args=(bench, path, end, times))
+            for _ in range(CLIENTS)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        tail = sorted(times)[int(len(times) * 0.99)] * 1000
+        print(f"{path:26} {len(times) / seconds:8.0f} requests/s   p99 {tail:.0f} ms")
+
+
+def _ask_often(bench: Bench, path: str, end: float, times: list[float]) -> None:
+    connection = http.client.HTTPConnection(bench.host)
+    headers = {"Authorization": f"Bearer {bench.token}"}
+    while time.perf_counter() < end:
+        begin = time.perf_counter()
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200, answer.status
+        times.append(time.perf_counter() - begin)
+    connection.close()
+
+
+def search(folder: Path, repos: int) -> None:
+    """Search, in this process, over so many repos with cards of 60 words."""
+    hub = Hub(folder, Config(durable=False))
+    owner = hub.accounts.add("many")
+    words = [f"word{number}" for number in range(3000)]
+    begin = time.perf_counter()
+    with hub.database.write() as connection:
+        for number in range(repos):
+            name, tags = f"env-{number}-{words[number % 3000]}", ["envhub", f"t{number % 50}"]
+            body = " ".join(words[(number * 7 + n * n) % 3000] for n in range(60))
+            values = (f"k{number}", owner, name, f"c{number}", number, number)
+            made = connection.execute(
+                "INSERT INTO repos (key, kind, owner, name, visibility, cas, created, modified)"
+                " VALUES (?, 'model', ?, ?, 'public', ?, ?, ?)",
+                values,
+            ).lastrowid
+            full = f"many/{name}"
+            connection.execute("INSERT INTO names (rowid, name) VALUES (?, ?)", (made, full))
+            row = (made, full, " ".join(tags), body)
+            connection.execute(
+                "INSERT INTO words (rowid, name, tags, body) VALUES (?, ?, ?, ?)", row
+            )
+            connection.executemany("INSERT INTO tags VALUES (?, ?)", [(tag, made) for tag in tags])
+    print(f"index {repos:,} repos        {repos / (time.perf_counter() - begin):8.0f} repos/s")
+    queries = {
+        "by name": Query("model", words="env-77"),
+        "by words": Query("model", words="word77 word84"),
+        "by tags": Query("model", tags=("envhub", "t7")),
+        "all, by date": Query("model"),
+    }
+    for name, query in queries.items():
+        times = [_timed(partial(hub.index.search, None, query)) for _ in range(40)]
+        print(f"search {name:18} p95 {sorted(times)[37] * 1000:8.1f} ms")
+    hub.close()
+
+
+def _timed(call: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run all of it, and print a line for each."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks hub")
+    parser.add_argument("--megabytes", type=int, default=200)
+    parser.add_argument("--repos", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=5)
+    options = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        hub = Hub(folder / "hub", Config())
+        hub.accounts.add("ada")
+        token = hub.accounts.new_token("ada", "bench")
+        hub.close()
+        (folder / "hub" / "hub.toml").write_text("requests_per_minute = 0\n")
+        begin = time.perf_counter()
+        with serving(folder / "hub") as (url, pid):
+            print(f"start, to the address      {time.perf_counter() - begin:8.2f} s")
+            bench = Bench(url, token, folder)
+            bench.ask("POST", "/api/repos/create", b'{"name": "large"}')
+            print(f"memory, idle               {_memory(pid, 'VmRSS'):8.0f} MB")
+            transfers(bench, options.megabytes)
+            requests(bench, options.seconds)
+            print(f"memory, at most            {_memory(pid, 'VmHWM'):8.0f} MB")
+        search(folder / "many", options.repos)
+
+
+def _memory(pid: int, field: str) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith(field))
+    return int(line.split()[1]) / 1000
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
