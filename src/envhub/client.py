@@ -20,6 +20,7 @@ from envhub.hubs.base import Commit, Hub
 from envhub.hubs.bundle import BUNDLE, BundleFile
 from envhub.hubs.registry import hub_for
 from envhub.inspection.glance import glance
+from envhub.isolation.sandbox import builds
 from envhub.isolation.world import World
 from envhub.lockfile import Lock, explain, find_lock
 from envhub.logbook import Entry, Logbook
@@ -258,7 +259,9 @@ class Client:
         return self.settings.isolation in {AUTO, "venv"}
 
     def _preparer(self, wishes: Wishes, pin: Pin) -> Preparer:
-        uv, hub = Uv.from_settings(self.settings), self.hub(pin.ref)
+        fence = builds.words if self.settings.sandbox != "off" else None
+        uv = replace(Uv.from_settings(self.settings), fence=fence)
+        hub = self.hub(pin.ref)
         if isinstance(hub, BundleFile):
             uv = replace(uv, offline=True, links=hub.bundle.wheels)
         return Preparer(uv, wishes, strict=self.locked)

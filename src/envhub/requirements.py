@@ -165,7 +165,7 @@ def lock_requirements(
         title="finding packages",
         indexes=wish.indexes,
         stdin="\n".join(lines).encode(),
-        building=bool(allow_build),
+        building=(interpreter.path,) if allow_build else None,
     )
     if done.returncode:
         raise _unresolved(done, lines, interpreter)

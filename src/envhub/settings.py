@@ -246,6 +246,20 @@ def uv_config() -> Path | None:
     return path if path.is_file() else None
 
 
+def uv_folders() -> list[str]:
+    """Folders on this machine that variables of uv's name as package indexes."""
+    names = ("UV_FIND_LINKS", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
+    words = " ".join(os.environ.get(name, "") for name in names).replace(",", " ").split()
+    plain = (word.rpartition("=")[2].removeprefix("file://") for word in words)
+    return [word for word in plain if word.startswith("/")]
+
+
+def certificates() -> list[Path]:
+    """Files and folders with certificates that the environment names."""
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+    return [Path(os.environ[name]) for name in names if os.environ.get(name)]
+
+
 def uv_index_names() -> frozenset[str]:
     """Names that the environment gives to package indexes."""
     text = f"{os.environ.get('UV_INDEX', '')} {os.environ.get('UV_DEFAULT_INDEX', '')}"

@@ -42,6 +42,10 @@ _INDEX_KEYS: Final = (
 _HOMES: Final = ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "APPDATA")
 
 
+Fence = Callable[[Sequence[Path], Sequence[Path]], Sequence[str]]
+"""Folders to read and to write → the words in front of uv's command line when it builds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Uv:
     """uv, as envhub runs it.
@@ -60,6 +64,7 @@ class Uv:
     progress: bool = False
     torch: str = ""
     links: Callable[[], AbstractContextManager[Path]] | None = None
+    fence: Fence | None = None
 
     @classmethod
     def from_settings(cls, chosen: Settings) -> Uv:
@@ -77,7 +82,7 @@ class Uv:
         title: str = "",
         indexes: Collection[str] = (),
         stdin: bytes = b"",
-        building: bool = False,
+        building: Sequence[Path] | None = None,
         downloads: str = "never",
     ) -> proc.Completed:
         """Run a command of uv's to its end, whatever its exit status is.
@@ -87,7 +92,8 @@ class Uv:
             title: what to call it while it runs.
             indexes: names of the user's indexes that are used although they are `explicit`.
             stdin: bytes for its standard input.
-            building: it may run code of packages, which shall not find the user's home folder.
+            building: if it may run code of packages: the Python that does, and the folders that it
+                may write to. That code shall not find the user's home folder, nor our cache.
             downloads: whether it may download a Python: `never`, or `manual` if it is told to.
 
         Raises:
@@ -104,8 +110,10 @@ class Uv:
         ):
             folder = Path(empty)
             (folder / "uv.toml").write_text(tomli_w.dumps(config), encoding="utf-8")
+            before = self._fenced(folder, building, config) if building else []
+            cache = folder / "cache" if before else self.cache
             done = proc.run(
-                [_program(), *words, *self._options(folder / "uv.toml")],
+                [*before, _program(), *words, *self._options(folder / "uv.toml", cache)],
                 cwd=folder,
                 env={
                     **settings.uv_environ(),
@@ -131,10 +139,32 @@ class Uv:
             with self.links() as folder:
                 yield {"no-index": True, "find-links": [str(folder)]}
 
-    def _options(self, config: Path) -> list[str | Path]:
+    def _fenced(
+        self, folder: Path, building: Sequence[Path], config: dict[str, Any]
+    ) -> Sequence[str]:
+        if self.fence is None:
+            return []
+        python, *writes = building
+        reads = [python, Path(_program()), *_local(config), *map(Path, settings.uv_folders())]
+        return self.fence(reads, [folder, *writes])
+
+    def _options(self, config: Path, cache: Path) -> list[str | Path]:
         offline = ["--offline"] if self.offline else []
         quiet = ["--no-progress", "--color", "never"]
-        return [*offline, *quiet, "--config-file", config, "--cache-dir", self.cache]
+        return [*offline, *quiet, "--config-file", config, "--cache-dir", cache]
+
+
+def _local(config: object) -> Iterator[Path]:
+    """Folders on this machine that settings of uv's name as package indexes."""
+    if isinstance(config, dict):
+        config = list(config.values())
+    if isinstance(config, list):
+        for each in config:
+            yield from _local(each)
+    elif isinstance(config, str):
+        path = Path(config.removeprefix("file://"))
+        if path.is_absolute() and path.exists():
+            yield path
 
 
 def last_words(done: proc.Completed) -> str:

@@ -206,7 +206,7 @@ def _install(folder: Path, locked: LockedRequirements, interpreter: Interpreter,
             title=f"installing {len(locked.packages)} packages",
             indexes=locked.indexes,
             stdin=locked.text.encode(),
-            building=bool(locked.allow_build),
+            building=(interpreter.path, folder) if locked.allow_build else None,
         )
     if done.returncode:
         raise _not_installed(done, locked)

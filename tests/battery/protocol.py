@@ -153,11 +153,6 @@ LIES: Final = (
         'raise ValueError("\\x1b]0;pwned\\x07\\x1b[2J")',
     ),
     Attack(
-        "huge_space",
-        "observations of 30 GB",
-        {"space": "gym.spaces.Box(0, 255, (30_000, 1_000_000), np.uint8)"},
-    ),
-    Attack(
         "pickle_in_info",
         "pickle in an info",
         {"before": _PICKLED, "step": 'info["x"] = Payload()'},

@@ -9,6 +9,7 @@ from typing import Any
 from envhub.errors import EnvRaisedError, WorkerProtocolError
 from envhub.faults import error_for
 from envhub.worker.faults import Fault
+from envhub.worker.trouble import harmless
 from envhub.worker.wire import Message
 
 Told = Mapping[str, Any]
@@ -36,16 +37,16 @@ def _error(reply: Message) -> BaseException:
 
 
 def _fault(reply: Told) -> BaseException:
-    told = {name: str(value) for name, value in reply["fault"].items()}
+    told = {name: harmless(str(value)) for name, value in reply["fault"].items()}
     error = error_for(Fault(**told))
     if reply["traceback"]:
-        error.add_note(f"in the env's process:\n{reply['traceback']}")
+        error.add_note(f"in the env's process:\n{harmless(str(reply['traceback']))}")
     return error
 
 
 def _raised(told: Told) -> BaseException:
-    kind = getattr(builtins, str(told["type"]), None)
-    text, trace = str(told["text"]), str(told["traceback"])
+    name, text, trace = (harmless(str(told[key])) for key in ("type", "text", "traceback"))
+    kind = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, Exception):
         try:
             error = kind(text)
@@ -54,4 +55,4 @@ def _raised(told: Told) -> BaseException:
         else:
             error.add_note(f"in the env's process:\n{trace}")
             return error
-    return EnvRaisedError(f"make_env raised {told['type']}: {text}", why=trace)
+    return EnvRaisedError(f"make_env raised {name}: {text}", why=trace)

@@ -17,6 +17,7 @@ from envhub.isolation.spawner import spawn
 from envhub.vector.failures import exit_text, kind_of
 from envhub.worker import block, lastwords
 from envhub.worker.doorbell import BellError, HangupError, LateError
+from envhub.worker.trouble import harmless
 from envhub.worker.wire import Message, close_all, pair
 
 QUIET_END = 0.5
@@ -113,7 +114,7 @@ class Zygote:
     def last_words(self) -> str:
         """The end of what it printed; what went wrong before it could speak, too."""
         early = os.pread(self._early_fd, lastwords.SIZE, 0).decode(errors="replace").strip()
-        return "\n".join(part for part in (early, lastwords.recall(self._log_fd)) if part)
+        return harmless("\n".join(part for part in (early, lastwords.recall(self._log_fd)) if part))
 
     def kill(self) -> None:
         """End it and all processes of its session's group at once."""

@@ -21,6 +21,7 @@ from envhub.faults import error_for
 from envhub.worker.codec import Codec, CodecError
 from envhub.worker.doorbell import BellError, HangupError, LateError
 from envhub.worker.faults import Fault
+from envhub.worker.trouble import harmless
 
 KINDS: dict[type[BellError], type[WorkerError]] = {
     HangupError: WorkerDiedError,
@@ -112,17 +113,17 @@ def exception_of(told: dict[str, Any], worker: int, codec: Codec) -> BaseExcepti
             error = None
     if not isinstance(error, BaseException) or isinstance(error, SystemExit | KeyboardInterrupt):
         return _told_error(told)
-    error.add_note(f"raised by env {index} in worker {worker}:\n{told['traceback']}")
+    error.add_note(f"raised by env {index} in worker {worker}:\n{harmless(told['traceback'])}")
     return error
 
 
 def _told_error(told: dict[str, Any]) -> EnvHubError:
     fault = told.get("fault")
     if fault is None:
-        what = f"env {told['index']} raised {told['type']}: {told['text']}"
-        return EnvRaisedError(what, why=told["traceback"])
-    error = error_for(Fault(**{name: str(value) for name, value in fault.items()}))
-    error.add_note(f"in the process of env {told['index']}:\n{told['traceback']}")
+        what = harmless(f"env {told['index']} raised {told['type']}: {told['text']}")
+        return EnvRaisedError(what, why=harmless(told["traceback"]))
+    error = error_for(Fault(**{name: harmless(str(value)) for name, value in fault.items()}))
+    error.add_note(f"in the process of env {told['index']}:\n{harmless(told['traceback'])}")
     return error
 
 

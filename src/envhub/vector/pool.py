@@ -17,6 +17,7 @@ from envhub.worker import block, lastwords, protocol
 from envhub.worker.doorbell import HEADER, Bell, BellError, GarbledError, HangupError
 from envhub.worker.local import Ends
 from envhub.worker.places import Spot
+from envhub.worker.trouble import harmless
 
 # What a worker whose envs are not trusted may say at once, beside the block.
 UNTRUSTED_LIMIT = 1 << 26
@@ -124,7 +125,7 @@ class Worker:
         self._over = True
         self.process.kill()
         code = self.process.wait()
-        last = lastwords.recall(self._log_fd)
+        last = harmless(lastwords.recall(self._log_fd))
         self.bell.close()
         os.close(self._log_fd)
         return code, last

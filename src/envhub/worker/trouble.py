@@ -35,6 +35,11 @@ def tell(index: int, error: BaseException, codec: Codec) -> Dict[str, Any]:
     return told
 
 
+def harmless(text: str) -> str:
+    """A stranger's text, in which codes that a terminal would obey can be seen instead."""
+    return "".join(c if c in "\n\t" or c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def _text(error: BaseException) -> str:
     try:
         return _short(str(error))
