@@ -19,11 +19,11 @@ from envhub.errors import EnvHubError
 
 Cli = Callable[..., Result]
 
-GALLERY = {"car-racing", "cartpole", "multitask", "pusht"}
+GALLERY = {entry.parent.name for entry in demo.GALLERY.glob("*/env.py")}
 
 
 def test_demo(cli: Cli, tmp_path: Path) -> None:
-    """Four repos are published, one is refused as a user sees it, then run and filmed."""
+    """The gallery is published, one is refused as a user sees it, then run and filmed."""
     done = cli("demo", "--into", tmp_path / "demo")
     assert done.exit_code == 0
     heads = [line for line in done.stderr.splitlines() if " · " in line]

@@ -108,7 +108,7 @@ class Bench:
 @output_options
 @click.pass_obj
 def bench(out: Output, /, **options: Any) -> None:
-    """Measure how fast an env steps, and advise how many to step together.
+    """Measure how fast an env steps, and advise how many workers.
 
     The env is stepped with random actions, so think twice if it is a robot.
     """

@@ -37,8 +37,8 @@ _RANGE = re.compile(r"(?P<old>.*[^./])\.\.(?P<new>[^./].*|\.{0,2}/.*)")
 @click.command(
     epilog=examples(
         "envhub inspect ./examples/cartpole",
-        "envhub inspect lerobot/cartpole-env@v1.0 --html report.html",
-        "envhub inspect lerobot/cartpole-env@v1.0..v1.1",
+        "envhub inspect you/env@v1.0 --html report.html",
+        "envhub inspect you/env@v1.0..v1.1",
         "envhub inspect ./examples/cartpole --json",
     )
 )
@@ -51,7 +51,7 @@ _RANGE = re.compile(r"(?P<old>.*[^./])\.\.(?P<new>[^./].*|\.{0,2}/.*)")
 @output_options
 @click.pass_obj
 def inspect(out: Output, /, ref: str, *, html: Path | None, index: bool, offline: bool) -> None:
-    """Show what a repo consists of, asks for and could do; nothing of it is run.
+    """Show what a repo asks for and could do, before it runs.
 
     REF is fetched, and every Python file of it read. A..B shows what changed from A to B, in code,
     requirements and permissions; B is a revision of A's repo, or a ref.
