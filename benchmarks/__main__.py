@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import inspecting, isolation, load, startup, vector, venv
+from benchmarks import hub, inspecting, isolation, load, startup, vector, venv
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], None]] = {
     "startup": startup.main,
     "load": load.main,
     "inspect": inspecting.main,
     "venv": venv.main,
+    "hub": hub.main,
     "isolation": isolation.main,
     "vector": vector.main,
 }

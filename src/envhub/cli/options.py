@@ -6,14 +6,16 @@ import functools
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from envhub.cli.output import Output
-from envhub.client import Client
 from envhub.settings import Settings
 from envhub.wishes import COMMIT, Wishes
+
+if TYPE_CHECKING:
+    from envhub.client import Client
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -105,6 +107,9 @@ yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 def client(out: Output, *, offline: bool = False, locked: bool = False) -> Client:
     """A client with the settings of the environment variables and of these options."""
+    # Here, since it brings Gymnasium, which a hub that serves has no use for.
+    from envhub.client import Client
+
     settings = Settings.from_environ()
     quiet = replace(settings, progress=out.shows_progress)
     return Client(quiet, offline=offline or None, locked=locked)
