@@ -11,7 +11,7 @@ import pytest
 import envhub
 from envhub.errors import ArgumentError, ArgumentTypeError
 from envhub.manifest import read_manifest
-from envhub.parameters import Choice, check, declared, describe
+from envhub.parameters import Choice, check, declared, words
 from envhub.testing import repos
 
 MANIFEST = """
@@ -141,10 +141,8 @@ def test_a_parameter_in_words(tmp_path: Path) -> None:
     """A parameter on one line, for errors and lists."""
     repos.write({"envhub.toml": MANIFEST}, tmp_path / "repo")
     known = declared(read_manifest(tmp_path / "repo"))
-    assert describe("game", known["game"]) == (
-        "game: one of 'coinrun', 'maze', 'coinrun' by default"
-    )
-    assert describe("lap", known["lap"]) == "lap: float, at least 0, at most 1"
+    assert words(known["game"]) == "one of 'coinrun', 'maze', 'coinrun' by default"
+    assert words(known["lap"]) == "float, at least 0, at most 1"
 
 
 Load = Callable[..., envhub.EnvDict]

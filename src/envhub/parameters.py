@@ -93,9 +93,9 @@ def declared(
     return found
 
 
-def describe(name: str, parameter: Parameter) -> str:
-    """A parameter in a few words, as in `lap: float, at least 0, at most 1, 0.95 by default`."""
-    return f"{name}: {', '.join(_words(parameter))}"
+def words(parameter: Parameter) -> str:
+    """A parameter's values in words, as in `float, at least 0, at most 1, 0.95 by default`."""
+    return ", ".join(_words(parameter))
 
 
 def _chosen(manifest: Manifest, suite: str | None) -> Iterator[Suite]:
@@ -132,9 +132,9 @@ def _check_params(params: Mapping[str, Any], known: Mapping[str, Parameter]) -> 
             near = difflib.get_close_matches(name, known, 1)
             raise ArgumentError(
                 f"the repo has no parameter {name!r}",
-                why="it has " + "; ".join(describe(each, told) for each, told in known.items()),
+                why="it has " + "; ".join(f"{each}: {words(told)}" for each, told in known.items()),
                 hint=f"{near[0]}={value!r}" if near else "",
             )
         if problem := known[name].problem(value):
             wrong = ArgumentTypeError if problem.startswith("is no ") else ArgumentError
-            raise wrong(f"{name}={value!r} {problem}", hint=describe(name, known[name]))
+            raise wrong(f"{name}={value!r} {problem}", hint=f"{name}: {words(known[name])}")

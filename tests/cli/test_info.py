@@ -132,26 +132,59 @@ def test_no_code_runs_without_consent(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_tasks(cli: Cli, suites: Path) -> None:
-    """Every task is listed with its spaces."""
+    """Every task is listed, and none of several is built."""
     done = cli("info", suites, "--trust-remote-code")
     assert [line.split()[0] for line in done.stdout.splitlines()[-3:]] == [
         "short/0",
         "short/1",
         "long/0",
     ]
+    assert "observation space" not in done.stdout
+
+
+def test_spaces(cli: Cli, suites: Path) -> None:
+    """For its spaces one env is built, that of the first task; without consent none is."""
+    refused = cli("info", suites, "--spaces")
+    assert (refused.exit_code, "untrusted" in refused.stderr) == (1, True)
+    done = cli("info", suites, "--trust-remote-code", "--spaces", "--json")
+    first, *others = json.loads(done.stdout)["tasks"]
+    assert first["action_space"] == "Discrete(2)"
+    assert others == [{"suite": "short", "task": 1}, {"suite": "long", "task": 0}]
+
+
+def test_what_the_manifest_says(cli: Cli, tmp_path: Path) -> None:
+    """Parameters and tasks that are declared are shown without running anything."""
+    manifest = """
+[parameters.lap]
+type = "float"
+max = 1
+help = "how much of it"
+[suites.short]
+[suites.short.tasks.0]
+description = "Do it."
+"""
+    files = {**repos.canary(tmp_path / "dead"), "envhub.toml": manifest}
+    folder = repos.write(files, tmp_path / "env")
+    done = cli("info", folder, "--trust-remote-code")
+    assert [line.split() for line in done.stdout.splitlines() if line][-1][:2] == ["short/0", "Do"]
+    for part in ("lap", "float, at most 1", "how much of it", "Do it."):
+        assert part in done.stdout
+    assert not (tmp_path / "dead").exists()
+    data = json.loads(cli("info", folder, "--json").stdout)
+    assert data["tasks"] == [{"suite": "short", "task": "0", "description": "Do it."}]
 
 
 def test_task_that_cannot_be_made(cli: Cli, tmp_path: Path) -> None:
-    """A task whose env cannot be made is told, and the others are shown."""
-    code = str(repos.SUITES["env.py"]).replace("vector(3)", "vector('x') if n_envs > 9 else BROKEN")
-    code = code.replace("def make_env", "BROKEN = None\n\ndef make_env")
-    code = code.replace("BROKEN}", "gym.vector.SyncVectorEnv([lambda: 1 / 0])}")
+    """A task whose env cannot be made is told, and the others are listed."""
+    code = str(repos.SUITES["env.py"]).replace(
+        "return {", 'return {"bad": {0: gym.vector.SyncVectorEnv([lambda: 1 / 0])}, ', 1
+    )
     folder = repos.write({"env.py": code}, tmp_path / "env")
-    done = cli("info", folder, "--trust-remote-code", "--json")
+    done = cli("info", folder, "--trust-remote-code", "--spaces", "--json")
     tasks = json.loads(done.stdout)["tasks"]
-    assert "ZeroDivisionError" in tasks[1]["error"]
-    assert [task["task"] for task in tasks] == [0, 1, 0]
-    assert "ZeroDivisionError" in cli("info", folder, "--trust-remote-code").stdout
+    assert "ZeroDivisionError" in tasks[0]["error"]
+    assert [task["task"] for task in tasks] == [0, 0, 1, 0]
+    assert "ZeroDivisionError" in cli("info", folder, "--trust-remote-code", "--spaces").stdout
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,8 @@ from envhub.errors import (
 )
 from envhub.fetch import fetch
 from envhub.hubs.base import Commit
-from envhub.manifest import FILES, REQUIREMENTS, Permissions, read_manifest
+from envhub.manifest import FILES, REQUIREMENTS, Manifest, Permissions, read_manifest
+from envhub.parameters import declared, words
 from envhub.pins import File, Pin
 from envhub.trust import Consent, consent
 
@@ -50,13 +51,17 @@ MOST_FILES = 20
 @click.command(
     epilog=examples(
         "envhub info ./examples/cartpole",
-        "envhub info ./examples/multitask --trust-remote-code",
+        "envhub info ./examples/minigrid",
+        "envhub info ./examples/multitask --trust-remote-code --spaces",
         "envhub info ./examples/cartpole --json",
     )
 )
 @ref_argument
 @trust_option
 @allow_option
+@click.option(
+    "--spaces", "build", is_flag=True, help="Build one env, of the first task, for its spaces."
+)
 @offline_option
 @output_options
 @click.pass_obj
@@ -67,12 +72,14 @@ def info(
     *,
     trust_remote_code: bool,
     permissions: tuple[str, ...] | None,
+    build: bool,
     offline: bool,
 ) -> None:
-    """Show what a ref is: pin, files, requirements, card, spaces.
+    """Show what a ref is: pin, files, requirements, card, parameters, tasks, spaces.
 
-    Suites, tasks and spaces are known only by running the repo's code, which needs consent: with
-    --trust-remote-code, or remembered by `envhub trust add`.
+    Parameters and tasks are those of the manifest. Where it has none, tasks are known only by
+    running the repo's code, and spaces always are: that needs consent, with --trust-remote-code,
+    or remembered by `envhub trust add`. At most one env is built.
     """
     user = client(out, offline=offline)
     pin = user.resolve(ref)
@@ -81,7 +88,8 @@ def info(
         card, requirements = _card(folder / CARD), _requirements(folder / REQUIREMENTS)
         says, problem = _manifest(folder, pin.path)
     with asked_for(ref, out):
-        tasks, refusal = _tasks(user, pin, out, consent(trust_remote_code, permissions))
+        said = consent(trust_remote_code, permissions)
+        tasks, refusal = _tasks(user, pin, out, said, says, build=build)
     data = {
         **pin_data(pin),
         "files": [{"path": file.path, "size": file.size, "oid": file.oid} for file in files],
@@ -95,7 +103,7 @@ def info(
     if problem:
         out.note(f"its manifest: {problem}")
     if refusal:
-        out.note(f"suites, tasks and spaces: {refusal}")
+        out.note(f"suites and tasks: {refusal}")
 
 
 def _files(user: Client, pin: Pin) -> Sequence[File]:
@@ -161,12 +169,18 @@ def _manifest(folder: Path, entry: str) -> tuple[dict[str, Any], str]:
 
 
 def _tasks(
-    user: Client, pin: Pin, out: Output, said: Consent
+    user: Client, pin: Pin, out: Output, said: Consent, says: dict[str, Any], *, build: bool
 ) -> tuple[list[dict[str, Any]] | None, str]:
-    """Every task and its spaces, or `None` and the way to them if nobody consented."""
+    """Every task, as far as they can be told, or `None` and the way to them."""
+    texts = _texts_of_tasks(says)
+    if texts and not build:
+        rows = [{"suite": s, "task": t, "description": text} for (s, t), text in texts.items()]
+        return rows, ""
     try:
         user.allow(pin, said)
     except UntrustedError:
+        if build:
+            raise
         return None, "say --trust-remote-code, since they are known only by running its code"
     with (
         out.warnings_shown(),
@@ -176,11 +190,29 @@ def _tasks(
             pin.ref, trust_remote_code=said.boolean, permissions=said.permissions
         ) as envs,
     ):
-        return [_task(task, env) for task, env in envs.flat()], ""
+        found = list(envs.flat())
+        # An only one is built already.
+        first = found[0] if build or len(found) == 1 else None
+        return [_task(*each, texts, show=each is first) for each in found], ""
 
 
-def _task(task: tuple[str, str | int], env: Any) -> dict[str, Any]:
-    data: dict[str, Any] = {"suite": task[0], "task": task[1]}
+def _texts_of_tasks(says: dict[str, Any]) -> dict[tuple[str, str], str]:
+    """The descriptions of the tasks that the manifest has."""
+    return {
+        (name, task): text.get("description", "")
+        for name, suite in says.get("suites", {}).items()
+        for task, text in suite.get("tasks", {}).items()
+    }
+
+
+def _task(
+    task: tuple[str, str | int], env: Any, texts: dict[tuple[str, str], str], *, show: bool
+) -> dict[str, Any]:
+    data = {"suite": task[0], "task": task[1]}
+    if text := texts.get((task[0], str(task[1]))):
+        data["description"] = text
+    if not show:
+        return data
     try:
         found = space_text(env.single_observation_space), space_text(env.single_action_space)
     except Exception as error:  # noqa: BLE001 - one task that cannot be made must not hide the others
@@ -223,13 +255,22 @@ def _parts(pin: Pin, files: Sequence[File], data: dict[str, Any]) -> Iterator[Pa
             *card,
         ],
     )
-    if data["tasks"] is not None:
-        names = ("observation_space", "action_space")
-        rows = [
-            (task_name(task["suite"], task["task"]), *(task.get(n) or task["error"] for n in names))
-            for task in data["tasks"]
-        ]
-        yield Table(("task", "observation space", "action space"), rows)
+    known = declared(msgspec.convert(says, Manifest))
+    if known:
+        rows = [(name, words(each), each.help) for name, each in known.items()]
+        yield Table(("parameter", "values", ""), rows)
+    yield from _tables(data["tasks"] or [])
+
+
+def _tables(tasks: Sequence[dict[str, Any]]) -> Iterator[Part]:
+    """The tasks, with what is known of them."""
+    columns = ("description", "observation_space", "action_space", "error")
+    shown = [name for name in columns if any(task.get(name) for task in tasks)]
+    if tasks:
+        heads = ("task", *(name.replace("_", " ") for name in shown))
+        names = [task_name(task["suite"], task["task"]) for task in tasks]
+        cells = [[task.get(name, "") for name in shown] for task in tasks]
+        yield Table(heads, [(name, *row) for name, row in zip(names, cells, strict=True)])
 
 
 def _line(value: Any) -> str:
