@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cloudpickle  # noqa: F401 — forked workers have it then, and need not import it each time
 import gymnasium as gym
 import numpy as np
 
