@@ -235,7 +235,9 @@ class Battery:
     def happened(self, attack: Attack, level: str) -> list[str]:
         """Carry out an attack; what it did, nothing if it was stopped."""
         told = self.arena.told(**BOMB)
-        meter = Meter(self.arena) if attack.fresh else None
+        # A folder that is too deep counts as full; here it is only to be gone at the end.
+        measured = attack.fresh and not attack.name.endswith("_folders")
+        meter = Meter(self.arena) if measured else None
         place = self._place(level, again=attack.fresh)
         loot = place.attempt(attack.name, told)
         self.loot = loot

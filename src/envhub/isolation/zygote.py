@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from envhub.errors import WorkerError
 from envhub.isolation.launch import Launch
 from envhub.isolation.spawner import spawn
 from envhub.vector.failures import exit_text, kind_of
-from envhub.worker import block, lastwords
+from envhub.worker import block, lastwords, sweep
 from envhub.worker.doorbell import BellError, HangupError, LateError
 from envhub.worker.trouble import harmless
 from envhub.worker.wire import Message, close_all, pair
@@ -142,7 +141,7 @@ class Zygote:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)  # what it has left behind
         close_all([self._log_fd, self._early_fd])
-        shutil.rmtree(self._folder, ignore_errors=True)
+        sweep.clear(str(self._folder))
 
     def _ended(self, seconds: float) -> int | None:
         if self._code is None:

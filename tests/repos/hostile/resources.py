@@ -113,6 +113,6 @@ def a_daemon_that_forks_on(a):
                 os._exit(0)
             os.setsid()
             libc.prctl(15, a["name"].encode(), 0, 0, 0)
-            time.sleep(0.03)
+            time.sleep(0.2)
         os._exit(0)
     time.sleep(0.3)
