@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,7 @@ def test_a_python_that_packages_suit(tmp_path: Path, uv: Uv, links: Path) -> Non
     world = Preparer(uv).prepare(made)
     assert "pear==1.0" in packages(world)
     assert world.python != own().path
+    assert Preparer(replace(uv, offline=True)).prepare(made) == world
     wheel(links, "plum", tag="cp27-none-any")
     with pytest.raises(InstallError, match="plum cannot be had"):
         Preparer(uv).prepare(source(tmp_path, requirements_txt="plum\n"))

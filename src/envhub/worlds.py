@@ -157,7 +157,7 @@ class Preparer:
         manifest = read_manifest(source.root, source.pin.path)
         if self.level(manifest) == "process":
             return None
-        return self._anew(source, manifest, date, remembered=False)[0]
+        return self._anew(source, manifest, date)[0]
 
     def packages(
         self,
@@ -196,24 +196,31 @@ class Preparer:
         if locked:
             found, interpreter = self._of_lock_file(source, manifest, locked)
         else:
-            found, interpreter = self._anew(source, manifest, date, remembered=True)
+            known = self._remembered(source, manifest)
+            found, interpreter = known or self._anew(source, manifest, date)
         return found, interpreter
 
+    def _remembered(
+        self, source: Source, manifest: Manifest
+    ) -> tuple[LockedRequirements, Interpreter] | None:
+        """The packages that were found before, under whichever Python that was."""
+        for interpreter in self._candidates(manifest):
+            if known := _read(self._note(source, manifest, interpreter)):
+                return known, interpreter
+        return None
+
     def _anew(
-        self, source: Source, manifest: Manifest, date: Date, *, remembered: bool
+        self, source: Source, manifest: Manifest, date: Date
     ) -> tuple[LockedRequirements, Interpreter]:
         """The packages for a Python; one that the manifest leaves open is the first with all."""
         failures: list[InstallError] = []
         for interpreter in self._candidates(manifest):
-            known = _read(self._note(source, manifest, interpreter)) if remembered else None
             try:
-                found = known or self._resolve(source, manifest, interpreter, date)
+                return self._resolve(source, manifest, interpreter, date), interpreter
             except InstallError as error:
                 if not wants_another_python(error):
                     raise
                 failures.append(error)
-            else:
-                return found, interpreter
         raise failures[0]
 
     def _candidates(self, manifest: Manifest) -> Iterator[Interpreter]:
