@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from envhub.errors import ManifestError, RequirementError
-from envhub.manifest import Manifest, Parameter, Permissions, parse_manifest, read_manifest
+from envhub.manifest import Manifest, Parameter, parse_manifest, read_manifest
+from envhub.permissions import Permissions
 
 DOCS = Path(__file__).parents[1] / "docs" / "manifest.md"
 

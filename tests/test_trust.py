@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from envhub.errors import ArgumentError, ArgumentTypeError, UntrustedError
-from envhub.manifest import Permissions
+from envhub.permissions import Permissions
 from envhub.pins import Pin
 from envhub.refs import parse
 from envhub.trust import Allowed, Consent, Refused, consent, decide, grant_for, require

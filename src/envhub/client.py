@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -25,8 +25,9 @@ from envhub.isolation.world import World
 from envhub.lockfile import Lock, explain, find_lock
 from envhub.logbook import Entry, Logbook
 from envhub.make import AUTO, INLINE, LEVELS, check_counts, make
-from envhub.manifest import NONE, Permissions, read_manifest, read_permissions
+from envhub.manifest import read_manifest, read_permissions
 from envhub.parameters import EVERYTHING, Choice, check
+from envhub.permissions import NONE, Permissions
 from envhub.pins import Pin
 from envhub.refs import Ref, parse
 from envhub.requirements import LockedRequirements
@@ -311,7 +312,7 @@ class Client:
         given = {"n_envs": n_envs, "use_async_envs": use_async_envs, **params, **said}
         own = world is not None and world.level == "venv"
         with (
-            self._noting_failure(allowed),
+            self.logbook.failing(allowed),
             naming_packages(str(ref), wishes, given) if own else nullcontext(),
         ):
             envs = make(
@@ -339,9 +340,8 @@ class Client:
             raise
 
     def note(self, allowed: Allowed, level: str, sandbox: str = "") -> None:
-        """Note that a pin's code ran, at which level and in which sandbox; no level: it failed."""
-        if level:
-            self.history.remember(allowed.pin)
+        """Note that a pin's code ran, at which level and in which sandbox."""
+        self.history.remember(allowed.pin)
         self.logbook.add(Entry.of(allowed, level, sandbox))
 
     def lock(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -93,6 +94,15 @@ class Logbook:
                     file.write(msgspec.json.encode(entry) + b"\n")
         except OSError as error:
             logger.debug("not noted in the logbook: %s", error)
+
+    @contextmanager
+    def failing(self, allowed: Allowed) -> Iterator[None]:
+        """Run a repo's code; if it fails, that is noted: it ran, too."""
+        try:
+            yield
+        except BaseException:
+            self.add(Entry.of(allowed, "", ""))
+            raise
 
     def last(self, count: int) -> list[Entry]:
         """The last entries, the newest first."""

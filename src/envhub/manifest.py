@@ -23,6 +23,7 @@ import msgspec
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from envhub.errors import ManifestError
+from envhub.permissions import VARIABLE, Permissions, is_inside
 from envhub.reqlines import check_lines, parse_lines
 
 FILE: Final = "envhub.toml"
@@ -36,14 +37,12 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
 # The expression of PEP 723's reference implementation.
 _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # These decide how a process is started, before it has given up its rights.
 _RESERVED = re.compile(
     r"(LD|DYLD|PYTHON|ENVHUB|GCONV|MALLOC)_?.*|GLIBC_TUNABLES|PATH|HOME|TMPDIR|IFS|LOCPATH"
     r"|.*(TOKEN|SECRET|PASSWORD)",
     re.IGNORECASE,
 )
-_FLAGS: Final = ("network", "gpu", "display")
 _TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "bool": bool,
     "int": int,
@@ -57,62 +56,6 @@ class _Strict(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", omit_defaults=True
 ):
     """A table in which unknown keys are refused."""
-
-
-class Permissions(_Strict, frozen=True):
-    """What the env needs beyond its own files; nothing by default.
-
-    Attributes:
-        network: connections to other machines.
-        gpu: the GPU's device files.
-        display: a screen.
-        writable: folders of the repo that it writes to.
-        env: variables of the user's environment that it reads.
-    """
-
-    network: bool = False
-    gpu: bool = False
-    display: bool = False
-    writable: tuple[str, ...] = ()
-    env: tuple[str, ...] = ()
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """One word each, as they are written in grants: `network`, `write:logs`, `env:NAME`."""
-        flags = [name for name in _FLAGS if getattr(self, name)]
-        folders = [f"write:{folder}" for folder in self.writable]
-        return (*flags, *folders, *(f"env:{name}" for name in self.env))
-
-    @staticmethod
-    def of(words: Iterable[str]) -> Permissions:
-        """The permissions that these words name; `words` is the way back.
-
-        Raises:
-            ValueError: a word names no permission.
-        """
-        found = sorted(set(words))
-        for word in found:
-            if problem := _word_problem(word):
-                raise ValueError(f"{word!r} {problem}")
-        return Permissions(
-            **{name: name in found for name in _FLAGS},
-            writable=tuple(w.removeprefix("write:") for w in found if w.startswith("write:")),
-            env=tuple(word.removeprefix("env:") for word in found if word.startswith("env:")),
-        )
-
-
-def _word_problem(word: str) -> str:
-    kind, colon, value = word.partition(":")
-    if kind == "write" and colon:
-        return "" if _is_inside(value) else "names no folder of the repo"
-    if kind == "env" and colon:
-        return "" if _VARIABLE.fullmatch(value) else "names no environment variable"
-    known = ", ".join((*_FLAGS, "write:<folder>", "env:<NAME>"))
-    return "" if word in _FLAGS else f"is none of {known}"
-
-
-NONE: Final = Permissions()
-"""No permissions at all."""
 
 
 class Parameter(_Strict, frozen=True):
@@ -365,7 +308,7 @@ def _problems(manifest: Manifest) -> Iterator[str]:
     """What a schema cannot say."""
     yield from _variable_problems(manifest)
     for path in (manifest.entry, manifest.preview, *manifest.permissions.writable):
-        if path is not None and not _is_inside(path):
+        if path is not None and not is_inside(path):
             yield f"the path {path!r}, which is not inside the repo"
     yield from _parameter_problems(manifest)
 
@@ -373,7 +316,7 @@ def _problems(manifest: Manifest) -> Iterator[str]:
 def _variable_problems(manifest: Manifest) -> Iterator[str]:
     given = (*manifest.env.items(), *manifest.accept.items())
     for name in (*(name for name, _ in given), *manifest.permissions.env):
-        if not _VARIABLE.fullmatch(name):
+        if not VARIABLE.fullmatch(name):
             yield f"{name!r}, which is no name of an environment variable"
     for name, text in given:
         if _RESERVED.fullmatch(name):
@@ -401,8 +344,3 @@ def _parameters(manifest: Manifest) -> Iterator[tuple[str, Parameter]]:
         yield from named(f"suites.{suite_name}.", suite.parameters)
         for task_name, task in suite.tasks.items():
             yield from named(f"suites.{suite_name}.tasks.{task_name}.", task.parameters)
-
-
-def _is_inside(path: str) -> bool:
-    parts = path.split("/")
-    return not (".." in parts or "" in parts or re.search(r"[\\\x00-\x1f:]|^~", path))

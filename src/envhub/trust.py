@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from envhub.errors import ArgumentError, ArgumentTypeError, UntrustedError
-from envhub.manifest import NONE, Permissions
+from envhub.permissions import NONE, Permissions
 from envhub.pins import Pin
 from envhub.trustfile import ANY, Grant, Policy, Rules
 

@@ -33,7 +33,7 @@ from filelock import FileLock
 
 from envhub import disk
 from envhub.errors import PolicyError
-from envhub.manifest import Permissions
+from envhub.permissions import Permissions
 from envhub.pins import Pin
 
 FILE: Final = "trust.toml"

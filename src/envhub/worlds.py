@@ -35,7 +35,8 @@ from envhub.errors import (
 from envhub.fetch import Source
 from envhub.interpreters import Interpreter, choose, interpreters, own
 from envhub.isolation.world import World, callers
-from envhub.manifest import NONE, Manifest, Permissions, read_manifest
+from envhub.manifest import Manifest, read_manifest
+from envhub.permissions import NONE, Permissions
 from envhub.reqlines import check_lines
 from envhub.requirements import LockedRequirements, lock_requirements, wants_another_python
 from envhub.uvprogram import Uv

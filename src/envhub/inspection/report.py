@@ -14,7 +14,8 @@ from envhub.inspection.assets import read_assets
 from envhub.inspection.code import read_code
 from envhub.inspection.findings import SEVERITIES, Finding, Severity, shown
 from envhub.inspection.packages import read_requirements
-from envhub.manifest import NONE, Permissions, read_permissions
+from envhub.manifest import read_permissions
+from envhub.permissions import NONE, Permissions
 from envhub.pins import File, Pin
 from envhub.uvprogram import Uv
 

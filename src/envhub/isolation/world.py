@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from envhub.interpreters import own
-from envhub.manifest import Permissions
+from envhub.permissions import Permissions
 
 
 @dataclass(frozen=True, slots=True)

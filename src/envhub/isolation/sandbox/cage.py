@@ -18,7 +18,7 @@ from envhub.isolation.sandbox import bubblewrap, machine, seatbelt
 from envhub.isolation.sandbox.levels import BUBBLEWRAP, LANDLOCK, NONE, OFF, SEATBELT, Level
 from envhub.isolation.sandbox.probe import Abilities, abilities
 from envhub.isolation.sandbox.quota import Quota, reserves
-from envhub.manifest import Permissions
+from envhub.permissions import Permissions
 from envhub.worker import landlock, seccomp
 
 WISHES: Final = ("auto", "require", "off")
