@@ -27,7 +27,7 @@ GALLERY = Path(envhub.__file__).parents[2] / "examples"
 """Where the gallery is in a checkout; an installed envhub does not have it."""
 
 TAG = "v1.0"
-ALWAYS = "2026-01-01T00:00:00Z"
+ALWAYS = "2026-11-01T00:00:00Z"
 """The date of the commits, so that each demo makes the same ones."""
 
 
@@ -67,7 +67,8 @@ def demo(out: Output, /, *, into: Path) -> None:
         Settings.from_environ(), home=folder / "cache", config=folder / "config", offline=False
     )
     user = Client(settings, lock=False)
-    wish = Run(chosen.ref, episodes=4, n_envs=4, max_steps=100)
+    # In a process of its own, but with the packages that are here: the demo asks no network.
+    wish = Run(chosen.ref, episodes=4, n_envs=4, max_steps=100, isolation="process")
     refusal = _show_refusal(out, wish, user)
     wish = replace(wish, trust_remote_code=True, video=folder / f"{chosen.name}.mp4")
     report = _show_run(out, wish, user)
@@ -138,6 +139,7 @@ def _show_publishing(out: Output, folder: Path) -> dict[str, Published]:
 def _show_refusal(out: Output, wish: Run, user: Client) -> dict[str, str]:
     """Run it as somebody would who does not know of consent, and show what they get."""
     words = ["run", wish.ref, "--n-envs", str(wish.n_envs), "--episodes", str(wish.episodes)]
+    words += ["--isolation", wish.isolation]
     out.note(_head(2, "Load one by ref and tag, without consent"), f"$ envhub {' '.join(words)}")
     try:
         perform(wish, user, Output(out.mode, words))
