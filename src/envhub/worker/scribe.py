@@ -56,9 +56,9 @@ class Scribe:
         except BellError as error:  # an env has killed it: its words are lost, and that is all
             del error
 
-    def fileno(self) -> int:
-        """The control line to it."""
-        return self._line.fileno()
+    def close(self) -> None:
+        """Let it end, when nobody prints any more."""
+        self._line.close()
 
     def _say(self, message: Message, fds: List[int] = []) -> None:  # noqa: B006 — never changed
         try:
