@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import string
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from sqlite3 import IntegrityError
 
+import msgspec
 import pygit2
 import pytest
 from hypothesis import given, settings
@@ -220,6 +222,16 @@ def test_config(tmp_path: Path) -> None:
         with pytest.raises(ArgumentError) as refused:
             Config.read(tmp_path)
         assert "immutable_tags" in refused.value.hint
+
+
+def test_config_is_documented() -> None:
+    """docs/hosting.md has a line for each key, with its default."""
+    page = (Path(__file__).parents[2] / "docs" / "hosting.md").read_text()
+    found = dict(re.findall(r"^\| `(\w+)` \| `?([^|`]*)`? \| .* \|$", page, re.MULTILINE))
+    told = {key: text.strip() for key, text in found.items()}
+    fields = msgspec.structs.asdict(Config())
+    expected = {key: str(value).lower() for key, value in fields.items()}
+    assert told == expected | {"public_url": "what was asked for"}
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,8 +31,8 @@ data_option = click.option(
 
 
 @contextmanager
-def opened(data: Path, *, public_url: str = "") -> Iterator[Hub]:
-    """The hub in a folder, for as long as the block runs.
+def extra() -> Iterator[None]:
+    """Do something with the server; what it needs and what it refuses is told in words.
 
     Raises:
         MissingExtraError: the packages that a hub needs are not installed.
@@ -40,8 +40,7 @@ def opened(data: Path, *, public_url: str = "") -> Iterator[Hub]:
     """
     try:
         # Here, since the server is an optional extra.
-        from envhub.server.config import Config
-        from envhub.server.hub import Hub
+        from envhub.server.hub import FOLDERS  # noqa: F401 - to see whether all is there
         from envhub.server.refusals import Refusal
     except ImportError as error:
         raise MissingExtraError(
@@ -49,17 +48,30 @@ def opened(data: Path, *, public_url: str = "") -> Iterator[Hub]:
             why=str(error),
             hint='pip install "gym-envhub[hub]"',
         ) from error
-    data = data.absolute()
-    config = Config.read(data)
-    if public_url:
-        config = msgspec.structs.replace(config, public_url=public_url)
-    hub = Hub(data, config)
     try:
-        yield hub
+        yield
     except Refusal as refusal:
         raise ArgumentError(refusal.message) from refusal
-    finally:
-        hub.close()
+
+
+@contextmanager
+def opened(data: Path, *, public_url: str = "") -> Iterator[Hub]:
+    """The hub in a folder, for as long as the block runs.
+
+    Raises:
+        MissingExtraError, ArgumentError: see `extra`.
+    """
+    with extra():
+        # Here and below, since they need the extra, which was looked for just now.
+        from envhub.server.config import Config
+        from envhub.server.hub import Hub
+
+        data = data.absolute()
+        config = Config.read(data)
+        if public_url:
+            config = msgspec.structs.replace(config, public_url=public_url)
+        with closing(Hub(data, config)) as made:
+            yield made
 
 
 @click.group(
@@ -233,7 +245,6 @@ def token_rm(out: Output, /, user_name: str, name: str, *, data: Path) -> None:
 def gc(out: Output, /, *, grace: float, data: Path) -> None:
     """Remove uploads that no commit names, and pack repos; commits always stay."""
     with opened(data) as opened_hub:
-        # Here and below, since they need the optional extra, which `opened` has made sure of.
         from envhub.server.cleaning import clean
 
         done = asdict(clean(opened_hub, grace * 3600))
@@ -276,13 +287,13 @@ def backup(out: Output, /, target: Path, *, data: Path) -> None:
 
 
 @hub.command(epilog=examples("envhub hub restore ./backup-monday --data ./hub"))
-@click.argument("source", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("source", type=click.Path(path_type=Path))
 @data_option
 @output_options
 @click.pass_obj
 def restore(out: Output, /, source: Path, *, data: Path) -> None:
     """Make a hub's folder from a backup, and check it."""
-    with opened(source):  # it is a hub's folder, of a version that we know
+    with extra():
         from envhub.server.backup import restore as bring_back
 
         found = list(bring_back(source.absolute(), data.absolute()))
