@@ -24,16 +24,13 @@ from envhub.errors import (
 from envhub.fetch import Source, fetch
 from envhub.hubs.base import Commit, Progress
 from envhub.hubs.git import GitRepo
-from envhub.hubs.hfhttp import MAX_ANSWER
 from envhub.hubs.huggingface import HuggingFaceHub
 from envhub.hubs.local import LocalFolder
 from envhub.pins import File, tree_digest
 from envhub.refs import Ref, parse
 from envhub.resolve import resolve
-from envhub.settings import NO_MORE, Limits
 from envhub.store import Store
 from envhub.testing import ServedHub, serve_hub
-from envhub.testing.web import Reply, Request, serve
 
 FILES: dict[str, str | bytes | None] = {
     "env.py": "from helpers import build\n",
@@ -83,56 +80,6 @@ def test_all_files(served: ServedHub, hub: HuggingFaceHub, store: Store) -> None
     assert source.entry == source.root / "env.py"
     assert tree_digest(source.files) == source.pin.digest
     assert not any(path.is_symlink() for path in source.root.rglob("*"))
-
-
-@pytest.mark.parametrize("kind", ["hub", "git"])
-@pytest.mark.parametrize("what", ["files", "size", "name", "depth"])
-def test_limits(served: ServedHub, store: Store, tmp_path: Path, kind: str, what: str) -> None:
-    """A repo that brings too much is refused before anything of it is downloaded."""
-    ref = parse("u/r@v1" if kind == "hub" else f"git+{served.git_url('u/r')}@v1")
-    hub = HuggingFaceHub(served.url) if kind == "hub" else GitRepo(ref.location, cache=tmp_path)
-    pin = resolve(ref, hub, store)
-    served.requests.clear()
-    small = dataclasses.replace(NO_MORE, **{what: 0})
-    with pytest.raises(HubError, match="the limit is 0") as caught:
-        fetch(pin, hub, store, limits=small)
-    assert f"ENVHUB_MAX_{what.upper()}=" in caught.value.hint
-    assert served.requests == []
-    source = fetch(pin, hub, store)
-    assert fetch(pin, hub, store, limits=small) == source  # what is there is there
-
-
-def test_listing_without_an_end(served: ServedHub, store: Store) -> None:
-    """A hub that lists files for ever is read up to the limit, and no further."""
-    served.page = 2
-    hub = HuggingFaceHub(served.url, limits=Limits(files=1))
-    with pytest.raises(HubError, match="the limit is 1"):
-        resolve(parse("u/r@v1"), hub, store)
-    assert len([r for r in served.requests if "/tree/" in r.path]) == 2
-
-
-@pytest.mark.parametrize(
-    ("body", "says"),
-    [(b"[]", "0 files"), (b"[" + b" " * MAX_ANSWER + b"]", "longer than")],
-    ids=["empty", "long"],
-)
-def test_pages_without_an_end(tmp_path: Path, body: bytes, says: str) -> None:
-    """A listing of empty pages ends with the first; a page as long as a disk is not read."""
-
-    def answer(request: Request) -> Reply:
-        sha = f'{{"sha": "{"a" * 40}"}}'.encode()
-        link = {"Link": f'<{url}{request.path}?cursor=1>; rel="next"'}
-        return Reply(200, body, link) if "/tree/" in request.path else Reply(200, sha)
-
-    with serve(answer) as url:
-        hub = HuggingFaceHub(url)
-        commit = hub.resolve(parse("u/r"))
-        if says == "0 files":
-            assert hub.files(parse("u/r"), commit) == ()
-        else:
-            with pytest.raises(HubError) as caught:
-                hub.files(parse("u/r"), commit)
-            assert says in str(caught.value)
 
 
 def test_second_load(served: ServedHub, hub: HuggingFaceHub, store: Store) -> None:
