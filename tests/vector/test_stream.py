@@ -68,6 +68,21 @@ def test_each_env_is_its_own(space: Any, batch: int) -> None:
         assert not difference(ours, theirs[: len(ours)])
 
 
+def test_batches_of_envs_at_different_steps() -> None:
+    """Where two observations are kept for a replay, a batch takes each env's own last one."""
+    envs = AsyncVectorEnv([Counter] * 6, batch_size=4, num_workers=3, on_worker_failure="replay")
+    envs.reset(seed=0)
+    counts = np.zeros(6, int)
+    envs.send(np.zeros(6, np.int64))
+    for _ in range(40):
+        obs, *_, infos = envs.recv()
+        ids = infos["env_id"]
+        counts[ids] += 1
+        assert (obs[:, 0] == counts[ids] % 6).all()
+        envs.send(np.zeros(4, np.int64), ids)
+    envs.close()
+
+
 def test_the_first_are_served_first() -> None:
     """Fast envs are not held up by slow ones."""
     envs = AsyncVectorEnv([Late] * 4, batch_size=1, num_workers=4)

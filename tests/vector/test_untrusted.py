@@ -213,6 +213,7 @@ HOSTILE: dict[str, Twist] = {
     "troubles-without-text": telling({"troubles": [{}]}, protocol.FAILED),
     "troubles-of-nothing": telling({"troubles": []}, protocol.FAILED),
     "no-troubles": telling({}, protocol.FAILED),
+    "no-status": stepping(lambda host, slot: (77, b"")),
 }
 
 
@@ -226,9 +227,10 @@ def test_nonsense_is_an_error(twist: Twist) -> None:
     envs.close()
 
 
-def test_missing_objects() -> None:
+@pytest.mark.parametrize("told", [{"objects": [["a"]]}, {"objects": []}, {}])
+def test_missing_objects(told: Any) -> None:
     """A worker that leaves out observations is found out."""
-    envs = strange([partial(Sampler, spaces.Text(3))] * 4, telling({"objects": [["a"]]}))
+    envs = strange([partial(Sampler, spaces.Text(3))] * 4, telling(told))
     envs.reset(seed=1)
     with pytest.raises(WorkerProtocolError, match="makes no sense"):
         envs.step([0] * 4)
