@@ -17,6 +17,7 @@ from envhub.errors import (
     RepoNotFoundError,
     RevisionNotFoundError,
 )
+from envhub.fetch import fetch
 from envhub.hubs.base import Commit
 from envhub.hubs.git import GitRepo
 from envhub.hubs.gitprogram import git
@@ -26,7 +27,7 @@ from envhub.pins import File, Pin, blob_id, tree_digest
 from envhub.refs import Ref, parse
 from envhub.resolve import entry_path, resolve
 from envhub.store import Store
-from envhub.testing import ServedHub, serve_hub
+from envhub.testing import ServedHub, repos, serve_hub
 
 FILES = {"env.py": "", "envs/env.py": "", "envs/pick.py": "", "README.md": "", "envs/a/x.txt": ""}
 
@@ -67,6 +68,36 @@ def test_repo_type(repo_type: str, served: ServedHub, hub: HuggingFaceHub, store
     pin = resolve(parse("u/other"), hub, store)
     assert pin.repo_type == repo_type
     assert resolve(parse(pin.pinned_ref), hub, store, offline=True).repo_type == repo_type
+
+
+@pytest.mark.parametrize("name", ["envhub.toml", "pyproject.toml"])
+def test_declared_entry(
+    name: str, served: ServedHub, hub: HuggingFaceHub, store: Store, tmp_path: Path
+) -> None:
+    """Where there is no env.py and the ref names no file, the manifest does; offline, too."""
+    table = "[tool.envhub]\n" if name == "pyproject.toml" else ""
+    files: repos.Repo = {name: f'{table}entry = "envs/pick.py"\n', "envs/pick.py": "x = 1\n"}
+    served.add("u/declared", files)
+    ref = parse("u/declared")
+    pin = resolve(ref, hub, store)
+    assert pin.path == "envs/pick.py"
+    fetch(pin, hub, store)
+    assert resolve(ref, hub, store, offline=True) == pin
+    folder = repos.write(files, tmp_path / "folder")
+    assert resolve(parse(str(folder)), LocalFolder(folder), store).path == "envs/pick.py"
+    assert resolve(parse("u/declared:envs/pick.py"), hub, store).path == "envs/pick.py"
+    repos.write({"env.py": ""}, folder)
+    assert resolve(parse(str(folder)), LocalFolder(folder), store).path == "env.py"
+
+
+def test_declared_entry_that_is_not_there(tmp_path: Path, store: Store) -> None:
+    """The manifest may be wrong, or say nothing about it."""
+    folder = repos.write({"envhub.toml": 'entry = "envs/x.py"', "a.py": ""}, tmp_path / "folder")
+    with pytest.raises(EntryNotFoundError, match=r"envs/x\.py"):
+        resolve(parse(str(folder)), LocalFolder(folder), store)
+    repos.write({"envhub.toml": ""}, folder)
+    with pytest.raises(EntryNotFoundError, match=r"env\.py"):
+        resolve(parse(str(folder)), LocalFolder(folder), store)
 
 
 @pytest.mark.parametrize(

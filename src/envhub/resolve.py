@@ -7,21 +7,24 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
 from envhub.errors import (
     EntryNotFoundError,
+    HubError,
     HubUnreachableError,
     NotFoundError,
     OfflineError,
     StoreError,
 )
-from envhub.hubs.base import Hub
+from envhub.hubs.base import Commit, Hub
+from envhub.manifest import FILE, PYPROJECT, read_manifest
 from envhub.pins import ENTRY, File, Pin, tree_digest
 from envhub.refs import Ref
 from envhub.store import Listing, Store
-from envhub.tree import check_listing
+from envhub.tree import check_listing, hash_file
 
 logger = logging.getLogger("envhub")
 
@@ -47,18 +50,45 @@ def resolve(ref: Ref, hub: Hub, store: Store, *, offline: bool = False) -> Pin:
         commit = hub.resolve(ref)
         files = hub.files(ref, commit)
         check_listing(files, commit.repo)
-        path = commit.entry or entry_path(ref, files)
+        path = commit.entry or _entry(ref, hub, commit, files, None)
         return Pin(ref, commit.hub, commit.repo, commit.repo_type, None, path, tree_digest(files))
     listing, entry = _look_up(ref, hub, store, offline=offline)
+    commit = Commit(listing.hub, listing.repo, listing.repo_type, listing.commit)
+    slot = store.slot(listing)
     return Pin(
         ref=ref,
         hub=listing.hub,
         repo=listing.repo,
         repo_type=listing.repo_type,
         commit=listing.commit,
-        path=entry or entry_path(ref, listing.files),
+        path=entry
+        or _entry(ref, hub, commit, listing.files, slot.tree if slot.is_full or offline else None),
         digest=listing.digest,
     )
+
+
+def _entry(ref: Ref, hub: Hub, commit: Commit, files: Sequence[File], folder: Path | None) -> str:
+    """The entry file: as typed, else `env.py`, else what the manifest says.
+
+    Args:
+        ref: what was typed.
+        hub: the hub that has the files.
+        commit: the commit that they are of.
+        files: what it lists.
+        folder: a folder that has them already.
+    """
+    named = {file.path: file for file in files}
+    wanted = [named[name] for name in (FILE, PYPROJECT) if name in named]
+    if ref.path is not None or ENTRY in named or not wanted or ref.kind == "pypi":
+        return entry_path(ref, files)
+    with TemporaryDirectory() as name:
+        if folder is None:
+            folder = Path(name)
+            hub.download(ref, commit, wanted, folder, lambda _size: None)
+            for file in wanted:
+                if hash_file(folder / file.path, file.oid) != file.oid:
+                    raise HubError(f"{hub.address} gave other bytes for {file.path} than it lists")
+        return entry_path(replace(ref, path=read_manifest(folder).entry), files)
 
 
 def _look_up(ref: Ref, hub: Hub, store: Store, *, offline: bool) -> tuple[Listing, str]:
