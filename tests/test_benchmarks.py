@@ -121,11 +121,18 @@ def test_batch_writes_where_it_is_told() -> None:
     assert batch.step(batch.action_space.sample(), out=out)[0] is out
 
 
+def state(pid: int) -> str:
+    """What a process does: `T` says that it is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def test_engines_are_stopped_between_turns(process: Process) -> None:
     """A process that is not asked uses no processor time."""
     process.build("null", 2)
     family = process.family()
     assert len(family) == 3
+    while any(state(pid) != "T" for pid in family):
+        time.sleep(0.01)  # one that waits for a processor has not seen the signal yet
     before = processor_time(family)
     time.sleep(0.1)
     assert processor_time(family) == before
