@@ -57,6 +57,10 @@ FOUND = {
     ),
     "import os\ngetattr(os, 'sys' + 'tem')": ("dynamic-code", "getattr(os, …)"),
     "import subprocess\ngetattr(subprocess, x)": ("dynamic-code", "getattr(subprocess, …)"),
+    "().__class__.__base__.__subclasses__()": ("dynamic-code", ".__subclasses__"),
+    "make_env.__globals__['x']": ("dynamic-code", ".__globals__"),
+    "import os\nos.__dict__['sys' 'tem']": ("dynamic-code", "os.__dict__"),
+    "import os\nvars(os)['system']": ("dynamic-code", "vars(os)"),
     "import marshal\nmarshal.loads(b)": ("dynamic-code", "marshal.loads"),
     # pickles
     "import pickle\npickle.loads(b)": ("pickle", "pickle.loads"),
@@ -131,6 +135,7 @@ HARMLESS = {
     "setting a variable": "import os\nos.environ['MUJOCO_GL'] = 'egl'",
     "a long text": "x = '" + "some words " * 300 + "'",
     "an import of one's own": "import numpy\nimport envs.pick",
+    "one's own attributes": "vars(self)\nself.__dict__.update(x)\nvars()\ntype(x).__dict__",
     "getattr of an object": "getattr(env, name)\ngetattr(env, 'system')",
 }
 

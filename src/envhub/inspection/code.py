@@ -22,6 +22,7 @@ MAX_BYTES: Final = 4_000_000
 _DEPTH = 16  # parts of a dotted name; more have no meaning
 _BLOB = 2000
 _IMPORTERS = {"__import__", "builtins.__import__", "importlib.import_module"}
+_REFLECTION = {"__subclasses__", "__globals__", "__builtins__", "f_globals", "f_builtins"}
 _ENVIRON = {"os.getenv", "os.environ.get", "os.environ.pop", "os.environ.setdefault", "os.getenvb"}
 _SECRET = re.compile(r"(^|_)(TOKENS?|SECRETS?|PASSWORD|PASSWD|API_?KEY|CREDENTIALS?)($|_)", re.I)
 _OUTSIDE = re.compile(
@@ -94,7 +95,8 @@ class _Reader:
                 self.aliases |= dict(_inside(node.module))
 
     def _module(self, name: str, line: int) -> None:
-        if kind := _kind(name):
+        kind = _kind(name)
+        if kind and name not in _IMPORTERS:
             self.found.add(kind, line, f"import {name}")
 
     def name(self, node: ast.AST, depth: int = _DEPTH) -> str:
@@ -117,11 +119,24 @@ class _Reader:
             return _text(node.args[0])
         return ""
 
+    def attribute(self, node: ast.Attribute) -> None:
+        """Also the ways around names: `().__class__.__base__.__subclasses__()` and the like."""
+        if node.attr in _REFLECTION:
+            self.found.add("dynamic-code", node.lineno, f".{node.attr}")
+        elif node.attr == "__dict__" and self._is_watched(self.name(node.value)):
+            self.found.add("dynamic-code", node.lineno, f"{self.name(node.value)}.__dict__")
+        else:
+            self.mention(node)
+
+    @staticmethod
+    def _is_watched(name: str) -> bool:
+        return name in _WATCHED or bool(_kind(name))
+
     def mention(self, node: ast.Attribute | ast.Name) -> None:
         """A watched name, called or not."""
         if not (name := self.name(node)):
             return
-        if id(node) in self.done or name in MODULES or name in _IMPORTERS:
+        if id(node) in self.done or name in MODULES:
             return
         if name == "os.environ":
             self.found.add("environment", node.lineno, "os.environ")
@@ -131,11 +146,14 @@ class _Reader:
     def call(self, node: ast.Call) -> None:
         """A call whose arguments decide."""
         name = self.name(node.func)
-        self.done.update(_spine(node.func) if name in _ENVIRON else ())
+        self.done.update(_spine(node.func) if name in _ENVIRON | _IMPORTERS else ())
         if name in _IMPORTERS:
             self._imports(node, name)
         elif isinstance(node.func, ast.Name) and node.func.id == "getattr" and len(node.args) > 1:
             self._getattr(node)
+        elif isinstance(node.func, ast.Name) and node.func.id == "vars" and node.args:
+            if self._is_watched(base := self.name(node.args[0])):
+                self.found.add("dynamic-code", node.lineno, f"vars({base})")
         elif name in _ENVIRON:
             self._variable(node.args[0] if node.args else None, node.lineno)
         elif name == "torch.load" and not _is_constant(node, "weights_only", True):
@@ -155,7 +173,7 @@ class _Reader:
         base, attribute = self.name(node.args[0]), _text(node.args[1])
         if attribute and (kind := _kind(f"{base}.{attribute}")):
             self.found.add(kind, node.lineno, f"{base}.{attribute}")
-        elif not attribute and (base in _WATCHED or _kind(base)):
+        elif not attribute and self._is_watched(base):
             self.found.add("dynamic-code", node.lineno, f"getattr({base}, …)")
 
     def _variable(self, node: ast.AST | None, line: int) -> None:
@@ -199,7 +217,7 @@ _HANDLERS: Final[dict[type[ast.AST], Callable[[_Reader, Any], None]]] = {
     ast.ImportFrom: _Reader.import_from,
     ast.Call: _Reader.call,
     ast.Subscript: _Reader.subscript,
-    ast.Attribute: _Reader.mention,
+    ast.Attribute: _Reader.attribute,
     ast.Name: _Reader.mention,
     ast.Constant: _Reader.constant,
 }

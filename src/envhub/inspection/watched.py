@@ -22,7 +22,7 @@ MODULES: Final[Mapping[str, str]] = dict(
         ),
         *_under("subprocess", "subprocess pty pexpect sh plumbum invoke multiprocessing.spawn"),
         *_under("native-code", "ctypes cffi _ctypes _cffi_backend llvmlite winreg msvcrt pycuda"),
-        *_under("dynamic-code", "code codeop runpy zipimport marshal types.CodeType bytecode"),
+        *_under("dynamic-code", "code codeop runpy zipimport marshal bytecode"),
         *_under("secrets", "keyring netrc getpass secretstorage browser_cookie3"),
     )
 )
@@ -48,8 +48,8 @@ NAMES: Final[Mapping[str, str]] = dict(
             "dynamic-code",
             "eval exec compile __import__ __builtins__ builtins.eval builtins.exec builtins.compile"
             " builtins.__import__ types.FunctionType types.CodeType sys.settrace sys.setprofile"
-            " sys.meta_path sys.path_hooks importlib.reload importlib.util.spec_from_loader"
-            " importlib.util.spec_from_file_location importlib.machinery.SourceFileLoader",
+            " sys.meta_path sys.path_hooks importlib.reload importlib.import_module"
+            " importlib.util.spec_from_loader importlib.util.spec_from_file_location importlib.machinery.SourceFileLoader",
         ),
         *_under(
             "pickle",
