@@ -49,7 +49,8 @@ NAMES: Final[Mapping[str, str]] = dict(
             "eval exec compile __import__ __builtins__ builtins.eval builtins.exec builtins.compile"
             " builtins.__import__ types.FunctionType types.CodeType sys.settrace sys.setprofile"
             " sys.meta_path sys.path_hooks importlib.reload importlib.import_module"
-            " importlib.util.spec_from_loader importlib.util.spec_from_file_location importlib.machinery.SourceFileLoader",
+            " importlib.util.spec_from_loader importlib.util.spec_from_file_location"
+            " importlib.machinery.SourceFileLoader",
         ),
         *_under(
             "pickle",
