@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from gymnasium import Space, logger
 from gymnasium.core import Env
 from gymnasium.error import AlreadyPendingCallError, ClosedEnvironmentError, NoAsyncCallError
@@ -17,19 +16,17 @@ from gymnasium.vector.async_vector_env import AsyncVectorEnv as GymnasiumAsyncVe
 
 from envhub.errors import ArgumentError, WorkerError
 from envhub.vector import arguments, planning
-from envhub.vector.engine import Engine, Heard
+from envhub.vector.engine import Engine
 from envhub.vector.failures import Failure
+from envhub.vector.hearing import Heard
 from envhub.vector.options import Options
 from envhub.vector.planning import ObservationMode, Wanted
 from envhub.vector.pool import Answer, Worker
 from envhub.vector.starts import LocalStarter, Starter
-from envhub.vector.stream import Stream
+from envhub.vector.stream import Outcome, Stream
 from envhub.worker import protocol
 
 DEFAULT, WAITING_STEP = AsyncState.DEFAULT, AsyncState.WAITING_STEP
-
-Array = np.ndarray[Any, Any]
-Outcome = tuple[Any, Array, Array, Array, dict[str, Any]]
 
 
 class AsyncVectorEnv(GymnasiumAsyncVectorEnv[Any, Any]):
