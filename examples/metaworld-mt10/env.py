@@ -37,6 +37,7 @@ class Table(gym.Wrapper):
         make_one = benchmark.train_classes[name]
         super().__init__(make_one(render_mode="rgb_array", camera_name=camera))
         self.starts = benchmark.train_tasks
+        self.turned = camera.startswith("corner")
         self.task = name
         self.task_description = name.removesuffix("-v3").replace("-", " ").capitalize() + "."
         # The env's own has no room for what it observes: a goal that it says to be always 0.
@@ -54,3 +55,8 @@ class Table(gym.Wrapper):
         observation, reward, terminated, truncated, info = self.env.step(action)
         info["is_success"] = bool(info["success"])
         return observation, reward, terminated, truncated, info
+
+    def render(self):
+        """What the camera sees; those in the corners hang upside down."""
+        frame = self.env.render()
+        return frame[::-1, ::-1].copy() if self.turned else frame

