@@ -23,6 +23,9 @@ from envhub.client import Client
 from envhub.errors import CommandError, EnvHubError, HubUnreachableError, NotFoundError
 from envhub.hubs.huggingface import HuggingFaceHub
 from envhub.interpreters import interpreters
+from envhub.isolation.sandbox import cage
+from envhub.isolation.sandbox.levels import NONE
+from envhub.isolation.sandbox.probe import Abilities, abilities
 from envhub.make import LEVELS
 from envhub.proc import run
 from envhub.refs import Ref
@@ -73,6 +76,7 @@ def doctor(context: click.Context, /, *, offline: bool) -> None:
         _tokens,
         _folders,
         _isolation,
+        _sandbox,
     )
     findings: list[Finding] = []
     with out.bar("checking", len(checks)) as bar:
@@ -179,3 +183,30 @@ def _writable(folder: Path) -> bool:
 def _isolation(_user: Client) -> Iterator[Finding]:
     for name in LEVELS:
         yield Finding(f"isolation {name}", "ok", "works")
+
+
+def _sandbox(_user: Client) -> Iterator[Finding]:
+    """The level that envs get here, its parts, and what it does not cover."""
+    able = abilities()
+    level = cage.strongest(able)
+    state = "ok" if not level.why else "warn"
+    hint = _remedy(able) if level.why else ""
+    yield Finding("sandbox", state, f"{level}: {', '.join(level.layers) or 'nothing'}", hint)
+    parts = {
+        "bubblewrap": able.bubblewrap,
+        "landlock": f"version {able.landlock}" if able.landlock else "",
+        "seccomp": "works" if able.seccomp else "",
+    }
+    for name, found in parts.items() if able.platform == "linux" else ():
+        yield Finding(f"  {name}", "ok" if found else "warn", found or able.reason(name))
+    for gap in level.gaps:
+        yield Finding("  not covered", "ok" if level.name != NONE else "warn", gap)
+
+
+def _remedy(able: Abilities) -> str:
+    """What would bring a stronger sandbox."""
+    if able.platform != "linux":
+        return "run envhub in Linux: a virtual machine, or WSL 2"
+    if "not found" in able.reason("bubblewrap"):
+        return 'apt install bubblewrap, or pip install "gym-envhub[sandbox]"'
+    return "allow user namespaces: docs/security.md"

@@ -31,6 +31,7 @@ from envhub.cli.report import Report, task_name
 from envhub.client import Client
 from envhub.envdict import EnvDict
 from envhub.errors import ArgumentError
+from envhub.isolation.sandbox.cage import WISHES
 from envhub.make import AUTO, LEVELS
 from envhub.parameters import Choice
 from envhub.policies import policy_maker
@@ -65,6 +66,7 @@ class Run:
     seed: int = 0
     policy: str = "random"
     isolation: str = AUTO
+    sandbox: str = AUTO
     trust_remote_code: bool = False
     permissions: tuple[str, ...] | None = None
     offline: bool = False
@@ -76,7 +78,8 @@ class Run:
 
     def asked(self) -> dict[str, Any]:
         """What decides about the numbers, for `--json`."""
-        names = ("episodes", "max_steps", "n_envs", "use_async_envs", "seed", "policy", "isolation")
+        numbers = ("episodes", "max_steps", "n_envs", "use_async_envs", "seed")
+        names = (*numbers, "policy", "isolation", "sandbox")
         return {**{name: getattr(self, name) for name in names}, "params": self.param}
 
 
@@ -138,6 +141,13 @@ class Run:
     default=Run.isolation,
     show_default=True,
     help="Where the env's code runs.",
+)
+@click.option(
+    "--sandbox",
+    type=click.Choice(WISHES),
+    default=Run.sandbox,
+    show_default=True,
+    help="Around its processes: the strongest there is, that or an error, none.",
 )
 @wishes_options
 @click.option("--locked", is_flag=True, help="Refuse a ref that envhub.lock does not have.")
@@ -203,6 +213,7 @@ def make(user: Client, wish: Run) -> EnvDict:
         trust_remote_code=wish.trust_remote_code,
         permissions=wish.permissions,
         isolation=wish.isolation,
+        sandbox=wish.sandbox,
         wishes=wish.wishes,
         choice=choice,
         **params,

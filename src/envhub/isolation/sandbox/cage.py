@@ -174,7 +174,7 @@ def choose(
     """
     check(wish)
     able = able or abilities()
-    level = OFF if wish == "off" else strongest(able, asked or Permissions())
+    level = OFF if wish == "off" else strongest(able, asked)
     if level.name == NONE and wish != "off":
         if wish == "require":
             raise IsolationError(
@@ -203,8 +203,9 @@ def check(wish: str) -> str:
     return wish
 
 
-def strongest(able: Abilities, asked: Permissions) -> Level:
-    """The strongest level that was proven to work here."""
+def strongest(able: Abilities, asked: Permissions | None = None) -> Level:
+    """The strongest level that was proven to work here, for what the user granted to an env."""
+    asked = asked or Permissions()
     if able.seccomp and able.bubblewrap and able.drops:
         layers = ("bubblewrap", *(["landlock"] if able.landlock else []), "seccomp", "limits")
         gaps = [] if able.landlock else ["a second lock on files: Landlock is off in this kernel"]

@@ -115,7 +115,10 @@ def _apart(action: Callable[[], object]) -> object:
             answers.append(error)
 
     thread = threading.Thread(target=work, name="envhub-probe")
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # no more threads for this user
+        raise OSError(str(error)) from error
     thread.join()
     answer = answers[0] if answers else OSError("the probe ended without an answer")
     if isinstance(answer, OSError):
