@@ -63,12 +63,14 @@ class Killed:
 
     Attributes:
         done: what was acknowledged and not deleted: repo and path → content.
+        news: released at each acknowledgement.
     """
 
     def __init__(self, folder: Path, token: str) -> None:
         self.folder = folder
         self.token = token
         self.done: dict[tuple[str, str], bytes] = {}
+        self.news = threading.Semaphore(0)
         self._lock = threading.Lock()
 
     @contextmanager
@@ -118,6 +120,7 @@ class Killed:
         if answer.status_code == 200:
             with self._lock:
                 self.done[repo, path] = data
+            self.news.release()
 
 
 def _line(stream: IO[str]) -> str:
@@ -161,7 +164,9 @@ def kill_often(folder: Path, times: int, workers: int, seed: int) -> int:
     for round_ in range(times):
         with killed.started() as (url, process), ThreadPoolExecutor(workers) as pool:
             jobs = [pool.submit(killed.work, url, n, round_) for n in range(workers)]
-            threading.Event().wait(chance.uniform(0.1, 1.0))
+            for _ in range(chance.randint(1, 2 * workers)):
+                killed.news.acquire(timeout=30)
+            threading.Event().wait(chance.uniform(0, 0.1))
             process.send_signal(signal.SIGKILL)
             for job in jobs:
                 job.result()

@@ -20,7 +20,7 @@ from envhub.errors import CommandError
 from envhub.server.call import MAX_BODY, Call, Route, reply, words_of
 from envhub.server.hub import Hub
 from envhub.server.refusals import Refusal, bad
-from envhub.server.routes import ROUTES
+from envhub.server.routes import ROUTES, pages
 
 logger = logging.getLogger("envhub.server")
 
@@ -76,7 +76,8 @@ class Router:
                         route, Call(self._hub, request, words_of(match))
                     )
                 except Refusal as refusal:
-                    return route.name, refused(refusal)
+                    wanted = pages.refused if route in pages.ROUTES else refused
+                    return route.name, wanted(refusal)
                 except ClientDisconnect:
                     return route.name, Response(status_code=499)
                 except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer

@@ -26,7 +26,7 @@ ORDERS = {
     "trendingScore": "downloads",
 }
 
-_FRONT = re.compile(r"---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|$)", re.DOTALL)
+FRONT = re.compile(r"---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|$)", re.DOTALL)
 _WORD = re.compile(r"\w+")
 
 
@@ -81,7 +81,7 @@ class Index:
         modified = next(git.log(head, limit=1)).date.timestamp() if head else repo.modified
         card = front_matter(readme)
         tags = tags_of(card)
-        body = _FRONT.sub("", readme, count=1)[:MAX_WORDS]
+        body = FRONT.sub("", readme, count=1)[:MAX_WORDS]
         with self._database.write() as connection:
             connection.execute(
                 "UPDATE repos SET head = ?, card = ?, modified = ? WHERE id = ?",
@@ -125,7 +125,7 @@ class Index:
 
 def front_matter(readme: str) -> dict[str, Any]:
     """The card of a README; empty if it has none, or one that is no YAML mapping."""
-    found = _FRONT.match(readme)
+    found = FRONT.match(readme)
     if not found or len(found[1]) > MAX_CARD:
         return {}
     if re.search(r"[\s\[{,:-][&*][\w]", found[1]):  # aliases let a small card grow without end

@@ -12,6 +12,7 @@ from envhub.server.routes import (
     lfs,
     locks,
     operations,
+    pages,
     refs,
     repos,
     search,
@@ -38,6 +39,7 @@ ROUTES = [
         device,
         git,
         files,
+        pages,
     )
     for route in module.ROUTES
 ]
