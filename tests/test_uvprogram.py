@@ -160,7 +160,7 @@ def test_building_has_no_home(uv: Uv, monkeypatch: pytest.MonkeyPatch, tmp_path:
     home.write_text("#!/bin/sh\necho $HOME $UV_PYTHON_DOWNLOADS; pwd\n")
     home.chmod(0o755)
     monkeypatch.setattr(uvprogram, "_program", lambda: str(home))
-    told, folder = uv.run("--version", building=True).text.splitlines()
+    told, folder = uv.run("--version", building=[Path(sys.executable)]).text.splitlines()
     assert told == f"{folder} never"
     told, folder = uv.run("--version", downloads="manual").text.splitlines()
     assert told == f"{Path.home()} manual"

@@ -69,7 +69,8 @@ def test_isolated_is_as_inline(name: str, mode: str, client: Client, tmp_path: P
     folder = tmp_path / name
     shutil.copytree(EXAMPLES / name, folder)
     (folder / "modes.py").write_text(MODES)
-    entry, more = ("modes", {"mode": mode}) if mode else ("env", {})
+    entry = "modes" if mode else "env"
+    more: dict[str, Any] = {"mode": mode} if mode else {}
     ref, wishes = f"{folder}:{entry}.py", WISHES.get(name, Wishes())
     for n_envs, use_async in itertools.product((1, 6), (False, True)):
         try:

@@ -11,7 +11,7 @@ import envhub
 from envhub import Client, EnvDict, EnvHubError, Pin, Ref
 from envhub.errors import MissingDependencyError, UntrustedError
 from envhub.fetch import Source
-from envhub.trust import Allowed
+from envhub.trust import Allowed, Consent
 
 
 def one_line() -> None:
@@ -44,7 +44,7 @@ def step_by_step(client: Client, ref: Ref | str) -> EnvDict:
     pin = client.resolve(ref)
     assert_type(pin, Pin)
     assert_type(client.fetch(pin), Source)
-    assert_type(client.allow(pin, trust_remote_code=True), Allowed)
+    assert_type(client.allow(pin, Consent(boolean=True)), Allowed)
     assert_type(pin.pinned_ref, str)
     return client.make_env(ref, 4, trust_remote_code=True)
 
