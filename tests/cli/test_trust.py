@@ -110,7 +110,7 @@ def test_add_with_permissions(cli: Cli, tmp_path: Path, envhub_isolated: Path) -
     """A repo that asks for more than its files is refused until it gets it, or is denied it."""
     asks = {**repos.COUNTER, "envhub.toml": "[permissions]\nnetwork = true\n"}
     folder = repos.write(asks, tmp_path / "asks")
-    assert cli("trust", "add", folder).exit_code == 0
+    assert "it asks for network" in cli("trust", "add", folder).stdout
     done = cli("run", folder, "--episodes", 1)
     assert (done.exit_code, "it asks for network" in done.stderr) == (1, True)
     hint = f"→ envhub run {folder} --episodes 1 --trust-remote-code --allow network"

@@ -14,6 +14,7 @@ from envhub.cli.options import client, examples, output_options, ref_argument
 from envhub.cli.output import Output
 from envhub.client import Client
 from envhub.errors import NotFoundError
+from envhub.inspection.glance import glance
 from envhub.refs import parse
 from envhub.trust import consent
 from envhub.trustfile import FILE, Grant, Policy, edit
@@ -68,7 +69,7 @@ def add(out: Output, /, ref: str, *, allow: tuple[str, ...], deny: tuple[str, ..
     user = client(out)
     pin = user.grant(ref, allow=allow, deny=deny)
     [grant] = [each for each in Policy.read(user.policy_path).grants if each.is_exactly(pin)]
-    _emit_grant(out, user, grant, ref)
+    _emit_grant(out, user, grant, ref, glance(pin, user.hub(pin.ref), user.store))
 
 
 @trust.command(
@@ -87,7 +88,7 @@ def owner(out: Output, /, name: str, *, allow: tuple[str, ...], deny: tuple[str,
     _emit_grant(out, user, grant, name)
 
 
-def _emit_grant(out: Output, user: Client, grant: Grant, ref: str) -> None:
+def _emit_grant(out: Output, user: Client, grant: Grant, ref: str, about: str = "") -> None:
     machine = Policy.read(user.settings.machine / FILE).rules
     out.emit(
         {"policy": str(user.policy_path), "added": _data(grant)},
@@ -97,7 +98,8 @@ def _emit_grant(out: Output, user: Client, grant: Grant, ref: str) -> None:
                 ("repo", grant.repo),
                 ("hub", grant.hub),
                 ("commit", grant.commit),
-                ("may use", ", ".join(grant.allow)),
+                ("about it", about),
+                ("may use", ", ".join(grant.allow) or "nothing beyond its own files"),
                 ("never", ", ".join(sorted({*grant.deny, *machine.deny}))),
                 ("written to", user.policy_path),
                 ("take it back", f"envhub trust remove {ref}"),
