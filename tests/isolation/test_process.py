@@ -104,6 +104,13 @@ def test_tracebacks_cross(isolated: Make) -> None:
     assert any("env.py" in note for note in caught.value.__notes__)
 
 
+def test_lerobot_stands_in(isolated: Make) -> None:
+    """Where LeRobot is not installed, its names that env repos import are there."""
+    code = "from lerobot.envs.configs import EnvConfig\nimport lerobot.utils.constants\n"
+    envs = isolated(code + making("return gym.make('CartPole-v1')"))
+    assert envs.only.reset(seed=1)[0].shape == (1, 4)
+
+
 def test_arguments_cross(isolated: Make) -> None:
     """Parameters reach `make_env` as they are; what cannot cross is refused before it runs."""
     body = "return gym.make('CartPole-v1', **options)"

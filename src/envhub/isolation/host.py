@@ -93,12 +93,15 @@ class Host:
 
     def join(self) -> None:
         """Be used by one vector env more."""
-        self._users += 1
+        with self.lock:
+            self._users += 1
 
     def leave(self) -> None:
         """Be used by one less; the last one closes the host."""
-        self._users -= 1
-        if not self._users:
+        with self.lock:
+            self._users -= 1
+            over = not self._users
+        if over:
             self.close()
 
     def close(self) -> None:

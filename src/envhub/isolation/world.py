@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,5 +44,6 @@ class World:
 def callers() -> World:
     """The caller's own Python and packages."""
     paths = sysconfig.get_paths()
-    folders = dict.fromkeys(Path(paths[name]) for name in ("purelib", "platlib"))
+    installed = [path for path in sys.path if Path(path).name in {"site-packages", "dist-packages"}]
+    folders = dict.fromkeys(map(Path, (paths["purelib"], paths["platlib"], *installed)))
     return World(own().path, tuple(folders))

@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import signal
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -36,6 +37,7 @@ class Zygote:
 
     def __init__(self, launch: Launch) -> None:
         self.spent = False
+        self._lock = threading.Lock()
         self._folder = launch.folder
         self._ending = launch.ending
         self._log_fd, self._early_fd = block.create(), block.create()
@@ -44,13 +46,18 @@ class Zygote:
         self._over = False
         told = {**launch.told, "control": theirs.fileno(), "log": self._log_fd}
         launch = replace(launch, told=told)
-        with theirs:
-            fds = (theirs.fileno(), self._log_fd)
+        fds = (theirs.fileno(), self._log_fd)
+        try:
             self.process = spawn(
                 lambda: proc.start(
                     launch.argv, env=launch.variables, pass_fds=fds, output=self._early_fd
                 )
             )
+        except BaseException:
+            self._release()
+            raise
+        finally:
+            theirs.close()
 
     @property
     def pid(self) -> int:
@@ -80,8 +87,9 @@ class Zygote:
             WorkerError: there is none; the program is ended.
         """
         try:
-            self._line.say(message, fds, deadline)
-            return self._line.hear(deadline)
+            with self._lock:
+                self._line.say(message, fds, deadline)
+                return self._line.hear(deadline)
         except BellError as error:
             raise self.failure(what, error) from error
 
@@ -138,8 +146,10 @@ class Zygote:
         if self._code is None:  # it does not hear the gentler signal
             self.process.kill()
             self._ended(REAPED)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)  # what it has left behind
+        self._release()
+
+    def _release(self) -> None:
+        self._line.close()
         close_all([self._log_fd, self._early_fd])
         sweep.clear(str(self._folder))
 
@@ -152,7 +162,12 @@ class Zygote:
 def _wait_for(process: proc.Running, seconds: float) -> int | None:
     fd = os.pidfd_open(process.pid)
     try:
-        return process.wait() if ended(fd, seconds) else None
+        if not ended(fd, seconds):
+            return None
+        # What it has left in its group, whose number is its own until it was waited for.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        return process.wait()
     finally:
         os.close(fd)
 

@@ -36,7 +36,7 @@ from .wire import Line, Message, close_all
 
 PIDFD_OPEN = 434
 SUBREAPER = 36
-REAP_PATIENCE = 2.0
+REAP_PATIENCE = 0.5
 
 Reply = Tuple[Message, List[int]]
 
