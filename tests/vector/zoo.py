@@ -105,6 +105,8 @@ def _copy(space: Space[Any], seed: int) -> Space[Any]:
 
 
 def _weight(action: Any) -> float:
+    if isinstance(action, dict | tuple):
+        return sum(map(_weight, action.values() if isinstance(action, dict) else action))
     try:
         return float(np.sum(action))
     except (TypeError, ValueError):
