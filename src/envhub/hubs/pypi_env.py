@@ -12,6 +12,7 @@ import functools
 import importlib
 import importlib.metadata
 import inspect
+import os
 import re
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 import gymnasium
 from gymnasium.envs import registration
 
+_HEADLESS = {"MUJOCO_GL": "egl", "SDL_VIDEODRIVER": "offscreen", "PYGLET_HEADLESS": "true"}
+"""How to draw without a screen: what packages read when they are imported."""
 _NOT_MODULES = {"test", "tests", "docs", "doc", "examples", "scripts", "benchmarks", "build"}
 
 
@@ -37,6 +40,9 @@ def make_env(
     Raises:
         gymnasium.error.UnregisteredEnv: the package registers no such id.
     """
+    if sys.platform == "linux" and "DISPLAY" not in os.environ:  # noqa: TID251 - of the env's process
+        for variable, value in _HEADLESS.items():
+            os.environ.setdefault(variable, value)  # noqa: TID251 - as above
     name = _package()
     makers = _registered(name, options)
     if env_id is not None:
