@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -69,7 +69,7 @@ class Bench:
         batch = {"operation": "upload", "objects": [{"oid": oid, "size": size}]}
         text = self.ask("POST", "/ada/large.git/info/lfs/objects/batch", json.dumps(batch).encode())
         address = json.loads(text)["objects"][0]["actions"]["upload"]["href"]
-        connection = http.client.HTTPConnection(self.host)
+        connection = http.client.HTTPConnection(self.host, blocksize=1 << 20)
         with path.open("rb") as file:
             begin = time.perf_counter()
             connection.request("PUT", urlsplit(address).path, file, {"Content-Length": str(size)})
@@ -91,6 +91,7 @@ def fetch(host: str, path: str) -> float:
     begin = time.perf_counter()
     connection.request("GET", path)
     answer = connection.getresponse()
+    assert answer.status == 200, answer.status
     buffer = bytearray(1 << 20)
     while answer.readinto(buffer):
         pass
@@ -121,7 +122,8 @@ def nginx(folder: Path) -> Iterator[str]:
     port = 18765
     config = folder / "nginx.conf"
     config.write_text(
-        f"daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;\n"
+        f"daemon off; user root; worker_processes 1; pid {folder}/pid;\n"
+        f"error_log {folder}/error.log;\n"
         "events {}\n"
         f"http {{ access_log off; sendfile on; server {{ listen 127.0.0.1:{port}; root {folder};"
         " } }\n"
@@ -158,13 +160,21 @@ def transfers(bench: Bench, megabytes: int) -> None:
     for name in ("new.bin", "again.bin"):
         seconds = _xet(bench, file, name, fresh=name == "new.bin")
         print(f"upload, Xet, {name:12} {size / 1e6 / seconds:8.0f} MB/s")
+    downloads(bench, size)
+
+
+def downloads(bench: Bench, size: int) -> None:
+    """A large file from us and from nginx, by turns."""
     path = "/ada/large/resolve/main/large.bin"
-    mine = statistics.median(fetch(bench.host, path) for _ in range(ROUNDS))
-    line = f"download                   {size / 1e6 / mine:8.0f} MB/s"
-    if shutil.which("nginx"):
-        with nginx(bench.folder) as host:
-            other = statistics.median(fetch(host, "/large.bin") for _ in range(ROUNDS))
-        line += f"   {other / mine:.2f} x nginx"
+    mine, theirs = [], []
+    with nginx(bench.folder) if shutil.which("nginx") else nullcontext("") as host:
+        for _ in range(2 * ROUNDS):
+            mine.append(fetch(bench.host, path))
+            if host:
+                theirs.append(fetch(host, "/large.bin"))
+    line = f"download                   {size / 1e6 / statistics.median(mine):8.0f} MB/s"
+    if theirs:
+        line += f"   {statistics.median(theirs) / statistics.median(mine):.2f} x nginx"
     print(line)
 
 

@@ -27,6 +27,7 @@ ORDERS = {
 }
 
 FRONT = re.compile(r"---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|$)", re.DOTALL)
+_FEW = 1000
 _WORD = re.compile(r"\w+")
 
 
@@ -106,6 +107,7 @@ class Index:
             ("repos.kind = ?", [query.kind]),
             (seen, values),
             *_conditions(query),
+            *(self._tagged(tag) for tag in query.tags),
         ]
         column = ORDERS[query.order]
         if query.cursor:
@@ -121,6 +123,13 @@ class Index:
         page = found[: query.limit]
         more = len(found) > query.limit
         return page, _cursor(getattr(page[-1], column), page[-1].id) if more else ""
+
+    def _tagged(self, tag: str) -> tuple[str, Sequence[Any]]:
+        """A tag that few repos have leads to them; one that most have is looked for in each."""
+        few = "SELECT count(*) FROM (SELECT 1 FROM tags WHERE tag = ? LIMIT ?)"
+        if self._database.value(few, tag, _FEW) < _FEW:
+            return "repos.id IN (SELECT repo FROM tags WHERE tag = ?)", [tag]
+        return "EXISTS (SELECT 1 FROM tags WHERE tag = ? AND repo = repos.id)", [tag]
 
 
 def front_matter(readme: str) -> dict[str, Any]:
@@ -159,8 +168,6 @@ def _conditions(query: Query) -> list[tuple[str, Sequence[Any]]]:
         found.append(("owners.name = ?", [query.author]))
     if query.gated is not None:
         found.append(("repos.gated != ''" if query.gated else "repos.gated = ''", []))
-    tagged = "repos.id IN (SELECT repo FROM tags WHERE tag = ?)"
-    found.extend((tagged, [tag]) for tag in query.tags)
     if query.words:
         found.append(_spoken(query.words))
     return found
