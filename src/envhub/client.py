@@ -331,14 +331,6 @@ class Client:
         self.note(allowed, envs.level, str(envs.sandbox))
         return envs
 
-    @contextmanager
-    def _noting_failure(self, allowed: Allowed) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self.note(allowed, "")
-            raise
-
     def note(self, allowed: Allowed, level: str, sandbox: str = "") -> None:
         """Note that a pin's code ran, at which level and in which sandbox."""
         self.history.remember(allowed.pin)
