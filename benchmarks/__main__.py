@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import hub, inspecting, isolation, load, startup, vector, venv
+from benchmarks import hub, inspecting, isolation, load, sandbox, startup, vector, venv
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], None]] = {
     "startup": startup.main,
@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, Callable[[Sequence[str]], None]] = {
     "venv": venv.main,
     "hub": hub.main,
     "isolation": isolation.main,
+    "sandbox": sandbox.main,
     "vector": vector.main,
 }
 
