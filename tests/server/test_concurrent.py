@@ -22,8 +22,6 @@ from envhub.server.checking import check
 from envhub.server.cleaning import clean
 from envhub.server.hub import Hub
 
-HEAVY = os.environ.get("ENVHUB_HEAVY") == "1"
-
 
 def test_eight_committers(running: Running) -> None:
     """Eight clients commit to one branch at once; every commit is in its history."""
@@ -43,8 +41,8 @@ def test_eight_committers(running: Running) -> None:
     assert [line for line in check(running.hub) if repo in line] == []
 
 
-def test_pushes_and_commits_at_once(running: Running, git: object) -> None:
-    """Branches, tags and commits made at the same time are all there, or were refused."""
+def test_branches_at_once(running: Running) -> None:
+    """Of branches of one name that are made at the same time one is there, the others refused."""
     repo = running.new()
 
     def branch(number: int) -> int:
@@ -175,8 +173,8 @@ def kill_often(folder: Path, times: int, workers: int, seed: int) -> int:
 
 
 def test_killed(tmp_path: Path) -> None:
-    """A hub that is killed a few times in the middle of work has all that it said it has."""
-    assert kill_often(tmp_path / "hub", 3, 4, seed=1)
+    """A hub that is killed twice in the middle of work has all that it said it has."""
+    assert kill_often(tmp_path / "hub", 2, 4, seed=1)
 
 
 @pytest.mark.heavy

@@ -28,6 +28,7 @@ def test_installed_client(running: Running, tmp_path: Path) -> None:
     assert travel(running, tmp_path / "xet", sys.executable).startswith("ok ")
 
 
+@pytest.mark.heavy
 def test_without_xet(running: Running, tmp_path: Path) -> None:
     """So it does where large files go the LFS way."""
     text = travel(running, tmp_path / "lfs", sys.executable, HF_HUB_DISABLE_XET="1")
