@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from envhub.errors import (
     RevisionNotFoundError,
     UntrustedError,
 )
-from envhub.hubs.pypi import PackageIndex
+from envhub.hubs.pypi import _TEMPLATE, PackageIndex
 from envhub.refs import parse
 from envhub.testing.packages import only, sdist, wheel
 from envhub.uvprogram import Uv
@@ -248,6 +249,33 @@ def test_no_such_id(make: Make, env_id: str, part: str) -> None:
     with pytest.raises(gym.error.UnregisteredEnv) as caught:
         make(TOYS, env_id)
     assert part in str(caught.value)
+
+
+def test_old_gym(make: Make) -> None:
+    """A package that still registers with gym, which is there because it needs it."""
+    gym_ = """
+import types, sys, gymnasium
+from gymnasium.envs.registration import EnvSpec
+
+envs = types.SimpleNamespace(registration=types.SimpleNamespace(registry={}))
+
+def make(id, **options):
+    options.pop("disable_env_checker")
+    return gymnasium.make(envs.registration.registry[id], **options)
+"""
+    toys = """
+import gym
+from gymnasium.envs.registration import EnvSpec
+gym.envs.registration.registry["Old-v0"] = EnvSpec("Old-v0", entry_point="toys.envs:Env")
+"""
+    files = {"toys/__init__.py": toys, "toys/envs.py": ENV, "gym.py": gym_}
+    with make(files, "Old", n_envs=2) as envs:
+        assert envs.only.reset(seed=0)[0].shape == (2, 2)
+
+
+def test_it_is_for_old_pythons() -> None:
+    """The code that is put beside a package is in the syntax of Python 3.8."""
+    ast.parse(_TEMPLATE.read_text(), feature_version=(3, 8))
 
 
 def test_an_argument(make: Make) -> None:
