@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from tests.isolation.conftest import Make, Prepare
 from tests.vector.zoo import difference
 
 from envhub import errors
+from envhub.isolation import reading
+from envhub.isolation.processes import Forked
 from envhub.isolation.remote import HostedVectorEnv
 from envhub.make import make
 from envhub.testing.repos import CARTPOLE, COUNTER, RELATIVE_IMPORT, SINGLE, SUITES, Repo
@@ -185,3 +188,33 @@ def test_calls(isolated: Make) -> None:
     with pytest.raises(ValueError, match="does not cross a trust border"):
         env.set_attr("index", print)
     assert env.get_attr("index") == (5, 6)
+
+
+LIES: dict[str, tuple[dict[str, Any], list[int]]] = {
+    "no tasks": ({"tasks": []}, []),
+    "no list": ({"tasks": "abc"}, []),
+    "no count": ({"tasks": [{"suite": "a", "task": 0, "num_envs": -1, "kind": "sync"}]}, []),
+    "no kind": ({"tasks": [{"suite": "a", "task": 0, "num_envs": 1, "kind": "x"}]}, []),
+    "no fault": ({"fault": 3}, []),
+    "unknown fault": ({"fault": {"code": "x", "what": "y"}, "traceback": ""}, []),
+    "no trouble": ({"raised": {"type": "ValueError"}}, []),
+}
+
+
+@pytest.mark.parametrize(("reply", "fds"), LIES.values(), ids=LIES)
+def test_lies_are_errors(reply: dict[str, Any], fds: list[int]) -> None:
+    """An answer of a host that is no answer is an error of ours, whatever is in it."""
+    with pytest.raises(errors.WorkerProtocolError, match="nonsense"):
+        reading.read_tasks(reply)
+
+
+def test_foreign_processes_are_refused() -> None:
+    """A host cannot name a process of the user's for us to kill."""
+    zygote = SimpleNamespace(pid=os.getpid())
+    parent = os.getppid()
+    for inner, fds in ((parent, []), (1, [os.pidfd_open(parent)]), (1, [os.open("/", 0)])):
+        with pytest.raises(errors.WorkerProtocolError):
+            Forked(zygote, inner, fds)  # type: ignore[arg-type]  # its pid is all that is asked
+    for pid in (0, -1, True, "7", None):
+        with pytest.raises(errors.WorkerProtocolError):
+            reading.read_pid({"pid": pid})

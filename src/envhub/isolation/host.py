@@ -12,7 +12,7 @@ from typing import Any
 
 from envhub.isolation.launch import Fence, prepare
 from envhub.isolation.processes import Forked, Program
-from envhub.isolation.reading import read_reply
+from envhub.isolation.reading import read_pid, read_reply, read_tasks
 from envhub.isolation.world import World
 from envhub.isolation.zygote import Zygote
 from envhub.vector.starts import Process
@@ -61,10 +61,10 @@ class Host:
         self.forks = False
         try:
             self._zygote, told = self._make()
+            self.tasks: Sequence[Mapping[str, Any]] = read_tasks(told)
         except BaseException:
             self.close()
             raise
-        self.tasks: Sequence[Mapping[str, Any]] = told["tasks"]
         self.forks = may_fork(order.world, told)
 
     def describe(self, number: int) -> Mapping[str, Any]:
@@ -84,7 +84,12 @@ class Host:
                 reply, fds = self._zygote.ask(
                     "start", {"do": "fork", **told}, ends, deadline=self._deadline()
                 )
-                return Forked(self._zygote, read_reply(reply)["pid"], fds)
+                try:
+                    pid = read_pid(reply)
+                except BaseException:
+                    close_all(fds)
+                    raise
+                return Forked(self._zygote, pid, fds)
             program = self._zygote
             if program.spent or self.forks or not program.is_alive:
                 program = self._start()

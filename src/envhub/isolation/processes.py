@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from envhub.errors import WorkerError
+from envhub.errors import WorkerError, WorkerProtocolError
 from envhub.isolation.zygote import Zygote, ended
 from envhub.worker.wire import close_all
 
@@ -22,7 +22,10 @@ class Forked:
     Args:
         zygote: its parent, which knows its exit status.
         inner: its process id as the zygote sees it.
-        fds: a descriptor that stands for the process, if the zygote could make one.
+        fds: a descriptor that stands for the process, if the zygote could make one; owned.
+
+    Raises:
+        WorkerProtocolError: it is not a process of the zygote's.
 
     Attributes:
         pid: its process id here.
@@ -32,9 +35,12 @@ class Forked:
         self._zygote = zygote
         self._inner = inner
         self._fds = fds
-        self.pid = (_pid_of(fds[0]) if fds else 0) or inner
         self._code: int | None = None
         self._over = False
+        self.pid = _pid_of(fds[0]) if fds else inner
+        # Else a host that lies could have us kill a process of the user's.
+        if self.pid and not descends(self.pid, zygote.pid):
+            raise WorkerProtocolError("the env's process gave a process that is not its own")
 
     def kill(self) -> None:
         """End it at once."""
@@ -91,7 +97,24 @@ class Program:
 
 
 def _pid_of(pidfd: int) -> int:
-    """The number of a process in our namespace; 0 if it has none."""
+    """The number of a process in our namespace; 0 if it has ended.
+
+    Raises:
+        WorkerProtocolError: the descriptor stands for no process.
+    """
     lines = Path(f"/proc/self/fdinfo/{pidfd}").read_text(encoding="ascii").splitlines()
     found = [line.partition(":")[2] for line in lines if line.startswith("Pid:")]
-    return max(0, int(found[0])) if found else 0
+    if not found:
+        raise WorkerProtocolError("the env's process gave a descriptor that is no process")
+    return max(0, int(found[0]))
+
+
+def descends(pid: int, ancestor: int) -> bool:
+    """Whether a process was started by another one, or by what that has started."""
+    while pid > 1 and pid != ancestor:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        except OSError:  # it has ended, so that nothing can be done to it
+            return True
+        pid = int(stat.rpartition(")")[2].split()[1])
+    return pid == ancestor
