@@ -13,8 +13,8 @@ from envhub.isolation.launch import Launch
 from envhub.isolation.sandbox import machine
 from envhub.isolation.sandbox.quota import Quota
 
-TMP: Final = "/tmp"  # noqa: S108 — a private one
-HOME: Final = "/tmp/home"  # noqa: S108 — in it
+TMP: Final = "/tmp"  # noqa: S108 — a private folder
+HOME: Final = "/tmp/home"  # noqa: S108 — in that private folder
 
 # What Docker hides, and the kernel's addresses: nothing of it is of use to a program that computes.
 _HIDDEN: Final = (
