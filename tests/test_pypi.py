@@ -161,6 +161,11 @@ def test_pin_and_lock(client: Client, packages: Path, tmp_path: Path) -> None:
     offline = Client(cache=tmp_path / "home", offline=True, lock=False)
     assert offline.resolve("pypi:toys") == client.resolve("pypi:toys")
     assert offline.fetch(pin).root == client.fetch(pin).root
+    client.lock(["pypi:toys#Toy-v0"])
+    wheel(packages, "toys", "1.3")
+    assert client.resolve("pypi:toys#Toy-v0") == pin
+    assert client.resolve("pypi:toys").commit == "1.3"
+    assert 'commit = "1.2"' in (tmp_path / "envhub.lock").read_text()
 
 
 def test_consent_is_for_a_version(client: Client, packages: Path) -> None:
