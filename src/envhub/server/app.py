@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -116,8 +117,8 @@ def _handle(route: Route, call: Call) -> Response:
 
 def refused(refusal: Refusal) -> Response:
     """A refusal, as clients understand it: words and kind in headers, since they read those."""
-    said = refusal.message.encode("ascii", "replace").decode()
-    headers = {"X-Error-Message": " ".join(said.split()), **refusal.headers}
+    # What the client sent may be in it, and a header is one line of printable ASCII.
+    headers = {"X-Error-Message": re.sub(r"[^ -~]+", " ", refusal.message), **refusal.headers}
     if refusal.code:
         headers["X-Error-Code"] = refusal.code
     return reply({"error": refusal.message}, refusal.status, **headers)
