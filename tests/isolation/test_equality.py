@@ -38,7 +38,7 @@ def walk(env: Any, steps: int, *, resets: bool = False) -> list[Any]:
 
 
 @pytest.mark.parametrize("use_async", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("n_envs", [1, 6])
+@pytest.mark.parametrize("n_envs", [pytest.param(1, marks=HEAVY), 6])
 @pytest.mark.parametrize("mode", list(AutoresetMode), ids=lambda mode: mode.name)
 def test_autoreset_modes(isolated: Make, mode: AutoresetMode, n_envs: int, use_async: bool) -> None:
     """In each autoreset mode, sync and async, the trajectories are the same."""

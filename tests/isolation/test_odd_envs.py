@@ -112,7 +112,7 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("n_envs", [1, 3])
+@pytest.mark.parametrize("n_envs", [pytest.param(1, marks=pytest.mark.heavy), 3])
 @pytest.mark.parametrize("code", ODD.values(), ids=ODD)
 def test_odd_envs(isolated: Make, code: str, n_envs: int) -> None:
     """Whatever the API that an env was written for, it steps as Gymnasium says."""
@@ -223,7 +223,7 @@ def test_variables(isolated: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "SECRET_TOKEN" not in seen
     assert seen["LC_TIME"] == "C"
     assert seen["HOME"] != os.environ["HOME"]
-    assert os.path.dirname(seen["HOME"]) == os.path.dirname(seen["TMPDIR"])  # noqa: PTH120 — text
+    assert os.path.dirname(seen["HOME"]) == os.path.dirname(seen["TMPDIR"])  # noqa: PTH120 — only text
 
 
 def test_forking_is_looked_at(isolated: Make) -> None:

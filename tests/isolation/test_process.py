@@ -35,7 +35,14 @@ def trajectory(env: Any, steps: int = 40) -> list[Any]:
 
 
 @pytest.mark.parametrize("repo", [CARTPOLE, COUNTER, SINGLE, RELATIVE_IMPORT])
-@pytest.mark.parametrize(("n_envs", "use_async"), [(1, False), (6, False), (6, True)])
+@pytest.mark.parametrize(
+    ("n_envs", "use_async"),
+    [
+        pytest.param(1, False, marks=pytest.mark.heavy),
+        pytest.param(6, False, marks=pytest.mark.heavy),
+        (6, True),
+    ],
+)
 def test_same_as_inline(prepare: Prepare, repo: Repo, n_envs: int, use_async: bool) -> None:
     """The envs are those of `SyncVectorEnv` in the caller's process, bit for bit."""
     source, allowed = prepare(repo)
