@@ -69,6 +69,8 @@ def test_isolated_is_as_inline(name: str, mode: str, client: Client, tmp_path: P
     folder = tmp_path / name
     shutil.copytree(EXAMPLES / name, folder)
     (folder / "modes.py").write_text(MODES)
+    with (folder / "envhub.toml").open("a") as manifest:
+        manifest.write("\n[parameters.mode]\n")  # a manifest with parameters has them all
     entry = "modes" if mode else "env"
     more: dict[str, Any] = {"mode": mode} if mode else {}
     ref, wishes = f"{folder}:{entry}.py", WISHES.get(name, Wishes())
