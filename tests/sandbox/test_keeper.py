@@ -23,13 +23,16 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the keeper is L
 
 DAEMON = """
 import os, sys, time
+read, write = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         print(os.getpid(), flush=True)
+        os.write(write, b"x")
         time.sleep(60)
     os._exit(0)
 os.wait()
+os.read(read, 1)
 {then}
 """
 
