@@ -88,8 +88,10 @@ def main(argv: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "env.py").write_text(REPO)
         starts = least(lambda way: start(folder, way), rounds)
-        steppers = {way: stepper(folder, way) for way in WAYS}
-        steps = least(lambda way: steppers[way](), rounds)
+        # Two envs of each: whether a worker still spins when it is rung is a matter of luck.
+        steppers = [(way, stepper(folder, way)) for way in (*WAYS, *WAYS)]
+        taken = [(way, measure()) for _ in range(rounds) for way, measure in steppers]
+        steps = {way: statistics.median(t for each, t in taken if each == way) for way in WAYS}
     later = 1000 * (starts["require"] - starts["off"])
     slower = 100 * (steps["require"] / steps["off"] - 1)
     print(f"bubblewrap {able.bubblewrap or 'none'}, Landlock {able.landlock}")
