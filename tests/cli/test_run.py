@@ -53,6 +53,7 @@ def test_table(cli: Cli, counter: Path) -> None:
     assert rows[6][:4] == ["mean", "0.00", "10.0", "–"]
     assert rows[6][-1] == "steps/s"
     assert ["env", str(counter)] in rows
+    assert ["where", "inline"] in rows
     assert "zero policy, 1 env, seed 0" in done.stdout
 
 
@@ -71,8 +72,10 @@ def test_json(cli: Cli, counter: Path) -> None:
         "seed": 5,
         "policy": "random",
         "isolation": "auto",
+        "sandbox": "auto",
         "params": {},
     }
+    assert data["isolation"] == {"level": "inline", "sandbox": "none"}
     assert set(data["versions"]) == {"envhub", "python", "gymnasium", "numpy"}
     (task,) = data["tasks"]
     assert [(e["seed"], e["length"], e["end"]) for e in task["episodes"]] == [

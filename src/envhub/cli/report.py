@@ -30,18 +30,23 @@ class Report:
         tasks: what happened in each task.
         videos: the files that were written.
         asked: the options of the run, by name.
+        level: the isolation level that was reached.
+        sandbox: what kept the env from the rest of this machine, in words.
     """
 
     pin: Pin
     tasks: Sequence[TaskRollout]
     videos: Sequence[Path]
     asked: dict[str, Any]
+    level: str
+    sandbox: str
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, with what one needs to run it again."""
         return {
             **pin_data(self.pin),
             "options": self.asked,
+            "isolation": {"level": self.level, "sandbox": self.sandbox},
             "versions": {
                 "envhub": __version__,
                 "python": platform.python_version(),
@@ -66,6 +71,8 @@ class Report:
         seconds = sum(each.seconds for each in rollouts)
         yield "env", self.pin.pinned_ref
         yield "run", f"{asked['policy']} policy, {envs}, seed {asked['seed']}"
+        around = "" if self.level == "inline" else f", sandbox {self.sandbox}"
+        yield "where", f"{self.level}{around}"
         yield "steps", f"{steps:,} in {seconds:.2f} s, the policy's time included"
         for path in self.videos:
             yield "video", path

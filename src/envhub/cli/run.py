@@ -199,7 +199,9 @@ def perform(wish: Run, user: Client, out: Output) -> Report:
                 )
 
         done.extend(rollout_tasks(envs, play, wanted=lambda task: task in wanted))
-    return Report(envs.pin, done, films.written, wish.asked())
+    return Report(
+        envs.pin, done, films.written, wish.asked(), level=envs.level, sandbox=str(envs.sandbox)
+    )
 
 
 def make(user: Client, wish: Run) -> EnvDict:
