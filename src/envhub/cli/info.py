@@ -39,8 +39,9 @@ from envhub.errors import (
 )
 from envhub.fetch import fetch
 from envhub.hubs.base import Commit
-from envhub.manifest import FILES, REQUIREMENTS, Manifest, Permissions, read_manifest
+from envhub.manifest import FILES, REQUIREMENTS, Manifest, read_manifest
 from envhub.parameters import declared, words
+from envhub.permissions import Permissions
 from envhub.pins import File, Pin
 from envhub.trust import Consent, consent
 
