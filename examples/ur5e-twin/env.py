@@ -33,9 +33,8 @@ def make_env(
         randomize: masses, friction, motors and light differ from the real ones by up to this share.
         max_episode_steps: after so many steps of 20 ms the episode is cut off.
     """
-    make_one = partial(make_arm, randomize, max_episode_steps)
     vector = gym.vector.AsyncVectorEnv if use_async_envs else gym.vector.SyncVectorEnv
-    return vector([make_one for _ in range(n_envs)])
+    return vector([partial(make_arm, randomize, max_episode_steps)] * n_envs)
 
 
 def make_arm(randomize: float, max_episode_steps: int) -> gym.Env:
