@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -357,13 +358,10 @@ def test_caller_is_a_value() -> None:
 
 def test_time_is_not_told(running: Running) -> None:
     """A wrong token costs about as much time as none: tokens are found by their hash."""
-
-    def spent(token: str) -> float:
-        begin = time.perf_counter()
-        for _ in range(200):
-            assert running.hub.accounts.caller(token) is None
-        return time.perf_counter() - begin
-
     near, far = running.tokens["ada"][:-1] + "!", "x" * len(running.tokens["ada"])
-    ratios = [spent(near) / spent(far) for _ in range(7)]
-    assert sorted(ratios)[3] < 1.5
+    spent: dict[str, list[float]] = {near: [], far: []}
+    for token in (near, far) * 1000:  # by turns, so that whatever else goes on is the same for both
+        begin = time.perf_counter()
+        assert running.hub.accounts.caller(token) is None
+        spent[token].append(time.perf_counter() - begin)
+    assert statistics.median(spent[near]) < 1.5 * statistics.median(spent[far])

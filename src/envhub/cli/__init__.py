@@ -16,7 +16,7 @@ from envhub.cli.output import Output
 COMMANDS = {
     "run": ("run", "Run a policy in an env: returns, success, speed, video."),
     "bench": ("bench", "Measure how fast an env steps, and advise how many workers."),
-    "info": ("info", "Show what a ref is: pin, files, requirements, card, spaces."),
+    "info": ("info", "Show what a ref is: pin, files, requirements, card, tasks, spaces."),
     "inspect": ("inspect", "Show what a repo asks for and could do, before it runs."),
     "fetch": ("lock", "Download refs into the cache, to load them offline."),
     "lock": ("lock", "Write what refs mean now into envhub.lock: files, packages, Python."),

@@ -76,7 +76,7 @@ def info(
     build: bool,
     offline: bool,
 ) -> None:
-    """Show what a ref is: pin, files, requirements, card, parameters, tasks, spaces.
+    """Show what a ref is: pin, files, requirements, card, tasks, spaces.
 
     Parameters and tasks are those of the manifest. Where it has none, tasks are known only by
     running the repo's code, and spaces always are: that needs consent, with --trust-remote-code,
