@@ -74,7 +74,8 @@ class Arena:
         self.mark = f"mark-{secrets.token_hex(4)}"
         self.name = f"bt{secrets.token_hex(4)}"
         self.watched = f"watched-{secrets.token_hex(4)}"
-        self.segment = f"battery-{secrets.token_hex(4)}"
+        # "sem.": to the leak checks of tests that run beside it is a semaphore of somebody's.
+        self.segment = f"sem.battery-{secrets.token_hex(4)}"
         self.home, self.packages = root / "home", root / "packages"
         self.cache, self.tmp = root / "cache", root / "tmp"
         self.repo = root / "repo"
