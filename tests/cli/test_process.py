@@ -28,7 +28,13 @@ def start(
 ) -> subprocess.Popen[str]:
     argv = [*ENVHUB, *map(str, words)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True, cwd=cwd, process_group=group)
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # a suite in the background ignores it
+    try:
+        return subprocess.Popen(
+            argv, stdout=pipe, stderr=pipe, text=True, cwd=cwd, process_group=group
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
