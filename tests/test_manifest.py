@@ -222,7 +222,7 @@ def test_not_text() -> None:
         {"envhub__toml": 'requirements = ["git+https://git.example/a.git"]'},
         {"pyproject__toml": '[project]\ndependencies = ["a @ file:///a"]\n[tool.envhub]'},
         {"env__py": '# /// script\n# dependencies = ["-e ."]\n# ///\n'},
-        {"requirements__txt": "--index-url http://index.example\nsix\n"},
+        {"requirements__txt": "--index-url elsewhere\nsix\n"},
     ],
 )
 def test_requirements_are_names(files: dict[str, str]) -> None:
