@@ -26,9 +26,9 @@ from envhub.cli.options import (
 )
 from envhub.cli.output import Output
 from envhub.cli.report import pin_data, task_name
-from envhub.cli.run import choose, parse_param
+from envhub.cli.run import choose, isolation_option, param_option
 from envhub.client import Client
-from envhub.make import AUTO, LEVELS, make
+from envhub.make import AUTO, make
 from envhub.pins import Pin
 from envhub.rollout import AnyVectorEnv
 from envhub.vector import Options
@@ -88,20 +88,8 @@ class Bench:
     help="Length of each measurement.",
 )
 @click.option("--task", metavar="SUITE[/TASK]", help="Which task, if not the first.")
-@click.option(
-    "--param",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=parse_param,
-    help="For the repo's make_env; VALUE is JSON or text; may be repeated.",
-)
-@click.option(
-    "--isolation",
-    type=click.Choice([AUTO, *LEVELS]),
-    default=AUTO,
-    show_default=True,
-    help="Where the env's code runs.",
-)
+@param_option
+@isolation_option
 @wishes_options
 @click.option("--locked", is_flag=True, help="Refuse a ref that envhub.lock does not have.")
 @offline_option

@@ -83,6 +83,22 @@ class Run:
         return {**{name: getattr(self, name) for name in names}, "params": self.param}
 
 
+param_option = click.option(
+    "--param",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=parse_param,
+    help="For the repo's make_env; VALUE is JSON or text; may be repeated.",
+)
+isolation_option = click.option(
+    "--isolation",
+    type=click.Choice([AUTO, *LEVELS]),
+    default=AUTO,
+    show_default=True,
+    help="Where the env's code runs.",
+)
+
+
 @click.command(
     epilog=examples(
         "envhub run ./examples/cartpole --trust-remote-code",
@@ -128,20 +144,8 @@ class Run:
     "--video", type=click.Path(path_type=Path), help="Film the first round: .mp4, .gif or .webp."
 )
 @click.option("--task", multiple=True, metavar="SUITE[/TASK]", help="Only this; may be repeated.")
-@click.option(
-    "--param",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=parse_param,
-    help="For the repo's make_env; VALUE is JSON or text; may be repeated.",
-)
-@click.option(
-    "--isolation",
-    type=click.Choice([AUTO, *LEVELS]),
-    default=Run.isolation,
-    show_default=True,
-    help="Where the env's code runs.",
-)
+@param_option
+@isolation_option
 @click.option(
     "--sandbox",
     type=click.Choice(WISHES),
