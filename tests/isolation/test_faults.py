@@ -219,6 +219,8 @@ def test_nothing_remains(faulty: Faulty, private_tmp: Path) -> None:
 """
     env = faulty("step", daemon)
     use(env)
+    # Folder, keeper, zygote and worker, and the three daemons, each as soon as it has been forked.
+    wait_until(lambda: len(remains(private_tmp)) > 6)
     assert len(remains(private_tmp)) > 6
     env.close()
     eventually_none(private_tmp)
