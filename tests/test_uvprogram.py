@@ -226,6 +226,17 @@ def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.stderr == SAID
 
 
+def test_progress_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no terminal one line says what takes so long, and no bar is drawn."""
+    log = on_terminal(monkeypatch)
+    monkeypatch.setattr(log, "isatty", lambda: False)
+    log.word = "packages …"
+    with uvprogram._shown("packages", True) as heard:
+        proc.run([sys.executable, "-c", SAY], heard=heard)
+        assert log.seen.wait(60)
+    assert log.getvalue().strip() == "packages …"
+
+
 @pytest.mark.parametrize("title", ["packages", ""])
 def test_no_progress(title: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who wants none gets none, nor does what has no title; the lines are kept all the same."""

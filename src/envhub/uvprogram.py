@@ -7,6 +7,7 @@ folder, is given one file of settings that is written here, and its requirements
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -53,7 +54,7 @@ class Uv:
     Attributes:
         home: envhub's cache folder; uv's cache and the venvs lie in it.
         offline: open no socket.
-        progress: show on a terminal what takes longer than a second.
+        progress: show what takes longer than a second; on a terminal, as it goes on.
         torch: the build of PyTorch that the user wants: `cpu`, `cu128`, …, `auto`, or `index` for
             what the package index has; empty if the user does not say.
         links: gives a folder, for a while, that all packages come from instead of an index.
@@ -220,7 +221,10 @@ def _program() -> str:
 
 @contextmanager
 def _shown(title: str, progress: bool) -> Iterator[Callable[[str], object] | None]:
-    """Where uv's lines go while it runs: to a terminal, once it has taken longer than a second."""
+    """Where uv's lines go while it runs: to a terminal, once it has taken longer than a second.
+
+    Where there is no terminal, one line says what takes so long.
+    """
     if not (title and progress):
         yield None
         return
@@ -239,6 +243,10 @@ def _show(lines: Sequence[str], over: Event) -> None:
         return
     from tqdm import tqdm  # here, since only what takes long should cost its 20 ms
 
+    if not sys.stderr.isatty():
+        # A bar would be noise in a pipe or a log, and silence would look like a program that hangs.
+        tqdm.write(f"{lines[0]} …", file=sys.stderr)
+        return
     form = "{desc} [{elapsed}]"
     with tqdm(desc=lines[-1], bar_format=form, leave=False, disable=None) as bar:
         while not over.wait(0.1):
