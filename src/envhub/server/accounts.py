@@ -16,6 +16,11 @@ from envhub.server.refusals import Refusal, bad
 
 ROLES = ("read", "write", "admin")
 
+_CALLERS = (
+    "SELECT owners.*, tokens.name AS token, tokens.role, tokens.scopes, tokens.expires"
+    " FROM tokens JOIN owners ON owners.id = tokens.owner"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -152,11 +157,22 @@ class Accounts:
 
     def caller(self, secret: str) -> Caller | None:
         """Whose token this is; `None` if it is nobody's, or has run out."""
-        row = self._database.one(
-            "SELECT owners.*, tokens.name AS token, tokens.role, tokens.scopes, tokens.expires"
-            " FROM tokens JOIN owners ON owners.id = tokens.owner WHERE tokens.hash = ?",
-            _hash(secret),
+        return self._caller("tokens.hash = ?", _hash(secret))
+
+    def by_token(self, token: int) -> Caller | None:
+        """As `caller`, for the token with that number."""
+        return self._caller("tokens.id = ?", token)
+
+    def token_id(self, secret: str) -> int | None:
+        """The number of a token; `None` if it is nobody's, or has run out."""
+        found: int | None = self._database.value(
+            "SELECT id FROM tokens WHERE hash = ? AND (expires IS NULL OR expires > ?)",
+            *(_hash(secret), time.time()),
         )
+        return found
+
+    def _caller(self, condition: str, value: object) -> Caller | None:
+        row = self._database.one(f"{_CALLERS} WHERE {condition}", value)
         if row is None or (row["expires"] is not None and row["expires"] < time.time()):
             return None
         return Caller(

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 BUSY_SECONDS = 30.0
-VERSION = 1
 
-SCHEMA = """
+_FIRST = """
 CREATE TABLE owners (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE COLLATE NOCASE,
@@ -134,6 +133,17 @@ CREATE TABLE devices (
 CREATE VIRTUAL TABLE names USING fts5 (name, tokenize = 'trigram');
 CREATE VIRTUAL TABLE words USING fts5 (name, tags, body, tokenize = 'porter unicode61');
 """
+_SESSIONS = """
+CREATE TABLE sessions (
+    hash TEXT PRIMARY KEY,
+    token INTEGER NOT NULL REFERENCES tokens ON DELETE CASCADE,
+    expires REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX sessions_token ON sessions (token);
+ALTER TABLE devices ADD COLUMN until REAL;
+"""
+SCHEMAS = (_FIRST, _SESSIONS)
+"""What made the database of a version from that of the version before; a new one is put last."""
 
 
 class Database:
@@ -153,10 +163,12 @@ class Database:
         self._idle: list[sqlite3.Connection] = []
         self._writing = threading.Lock()
         with self.write() as connection:
-            if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
-                for statement in SCHEMA.split(";\n"):
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            for schema in SCHEMAS[version:]:
+                for statement in schema.split(";\n"):
                     connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {VERSION}")
+            if version < len(SCHEMAS):
+                connection.execute(f"PRAGMA user_version = {len(SCHEMAS)}")
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

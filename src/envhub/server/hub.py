@@ -17,6 +17,7 @@ from envhub.server.index import Index
 from envhub.server.limits import Limit
 from envhub.server.metrics import Metrics
 from envhub.server.repos import Repo, Repos
+from envhub.server.sessions import Sessions
 from envhub.server.signing import Signer
 from envhub.server.xet import XetStore
 
@@ -40,6 +41,7 @@ class Hub:
         self.signer = Signer(folder / "secret")
         self.database = Database(folder / "hub.sqlite3", durable=self.config.durable)
         self.accounts = Accounts(self.database)
+        self.sessions = Sessions(self.database, self.accounts)
         self.repos = Repos(self.database, folder / "repos", folder / "locks")
         self.blobs = FolderBlobs(folder / "blobs")
         open_to_all = self.config.public_repos
