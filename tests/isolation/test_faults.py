@@ -311,7 +311,7 @@ threading.Event().wait()
 
 
 HARMLESS = {
-    "logs": "[os.write(1, bytes(1 << 20)) for _ in range(32)]",
+    "logs": "[os.write(1, bytes(1 << 20)) for _ in range(48)]",  # 144 MB in three steps
     "prints": "print('hello'); print('there', file=sys.stderr)",
     "closes stdin": "os.closerange(0, 1)",
     "closes stdout": "os.closerange(1, 2)",

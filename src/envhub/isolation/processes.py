@@ -68,6 +68,10 @@ class Forked:
                 self._code = code if isinstance(code, int) else None
         return self._code
 
+    def cause(self) -> str:
+        """What was said around the zygote when it was ended, if it was."""
+        return "" if self._zygote.is_alive else self._zygote.cause()
+
     def __del__(self) -> None:
         """Let go of a process that nobody waited for."""
         if not self._over:
@@ -83,6 +87,7 @@ class Program:
 
     def __init__(self, program: Zygote) -> None:
         self._program = program
+        self._cause = ""
         self.pid = program.pid
 
     def kill(self) -> None:
@@ -92,8 +97,13 @@ class Program:
     def wait(self) -> int | None:
         """Its exit status."""
         code = self._program.wait()
+        self._cause = self._cause or self._program.cause()
         self._program.close()
         return code
+
+    def cause(self) -> str:
+        """What was said around it when it was ended."""
+        return self._cause
 
 
 def _pid_of(pidfd: int) -> int:

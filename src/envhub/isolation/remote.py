@@ -10,11 +10,12 @@ from gymnasium.vector import AutoresetMode
 
 from envhub.errors import WorkerProtocolError
 from envhub.isolation.host import Host
+from envhub.isolation.processes import Forked, Program
 from envhub.isolation.proxy import EnvProxy
 from envhub.vector import AsyncVectorEnv, BatchedVectorEnv
 from envhub.vector.options import Options
 from envhub.vector.planning import Wanted
-from envhub.vector.starts import Started
+from envhub.vector.starts import Process, Started
 from envhub.worker import lazy, protocol, spaces
 from envhub.worker.codec import Codec, Plain
 from envhub.worker.local import Ends
@@ -63,6 +64,10 @@ class HostStarter:
             "threads": 0 if self._whole else self._task.options.threads,
         }
         return Started(self._task.host.worker(told, ends), {})
+
+    def cause(self, process: Process) -> str:
+        """What the sandbox's keeper said when it ended all that was in it."""
+        return process.cause() if isinstance(process, Forked | Program) else ""
 
 
 class HostedVectorEnv(AsyncVectorEnv):

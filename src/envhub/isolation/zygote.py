@@ -120,8 +120,16 @@ class Zygote:
 
     def last_words(self) -> str:
         """The end of what it printed; what went wrong before it could speak, too."""
-        early = os.pread(self._early_fd, lastwords.SIZE, 0).decode(errors="replace").strip()
-        return harmless("\n".join(part for part in (early, lastwords.recall(self._log_fd)) if part))
+        said = self.cause(), harmless(lastwords.recall(self._log_fd))
+        return "\n".join(part for part in said if part)
+
+    def cause(self) -> str:
+        """What was said around it: why it could not start, or why its keeper has ended it."""
+        if self._over:
+            return ""
+        return harmless(
+            os.pread(self._early_fd, lastwords.SIZE, 0).decode(errors="replace").strip()
+        )
 
     def kill(self) -> None:
         """End it and all processes of its session's group at once."""

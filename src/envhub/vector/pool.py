@@ -205,10 +205,9 @@ class Pool:
         """End a worker that did not answer, and say how it failed."""
         code, last = worker.end()
         kind = kind_of(error)
-        died = isinstance(error, HangupError)
-        return self.describe(
-            worker, kind, "" if died else str(error), (code if died else None, last)
-        )
+        if not isinstance(error, HangupError):
+            return self.describe(worker, kind, str(error), (None, last))
+        return self.describe(worker, kind, self.starter.cause(worker.process), (code, last))
 
     def describe(
         self,

@@ -61,6 +61,9 @@ class Starter(Protocol):
     def start(self, spot: Spot, ends: Ends, *, spin: bool) -> Started:
         """Start the worker of a shard, with its ends of the pipes."""
 
+    def cause(self, process: Process) -> str:
+        """Why a worker's process was ended, if that was done on purpose and said; else nothing."""
+
 
 class LocalStarter:
     """Starts workers for factories of the caller's own program.
@@ -96,6 +99,10 @@ class LocalStarter:
         if method == "exec":
             return Started(_execute(start, self._threads), payload)
         return Started(_delegate(start, method, self._threads), payload)
+
+    def cause(self, process: Process) -> str:  # noqa: ARG002 — the same for each of them
+        """Nothing: nobody but us ends these processes on purpose."""
+        return ""
 
     def _choose(self, factories: Sequence[Factory]) -> tuple[str, dict[str, Any]]:
         dangers = forking.dangers() if self._method == "auto" else []
