@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -14,12 +13,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from envhub.hubs.lfs import Pointer
-from envhub.server import commits, tidying
+from envhub.server import tidying
 from envhub.server.access import WRITE
 from envhub.server.attributes import is_ignored, is_lfs
 from envhub.server.blobs import SHA256
 from envhub.server.call import Call, reply, route
 from envhub.server.commits import ATTRIBUTES, Change, Delete, Draft, Write
+from envhub.server.landing import land
 from envhub.server.names import check_path, check_ref
 from envhub.server.refusals import Refusal, bad
 from envhub.server.repos import Repo
@@ -196,21 +196,8 @@ def _commit(call: Call, repo: Repo, reader: Reader) -> Response:
         raise bad("the commit has no header")
     branch = call.words["revision"].removeprefix("refs/heads/")
     check_ref(branch, "branch")
-    hub = call.hub
-    changes = reader.changes()
-    hub.holdings.check_quota(repo, _written(changes))
-    reader.draft.changes = [_outside_git(call, repo, each) for each in changes]
-    written = _written(reader.draft.changes)
-    with hub.repos.lock(repo):
-        git = hub.repos.git(repo)
-        if branch != "main":
-            git.commit(f"refs/heads/{branch}")
-        made = commits.commit(git, branch, reader.draft, call.author)
-        hub.database.change(
-            "UPDATE repos SET git_bytes = git_bytes + ? WHERE id = ?", written, repo.id
-        )
-        if branch == "main":
-            hub.index.update(repo)
+    reader.draft.changes = reader.changes()
+    made = land(call.hub, repo, branch, reader.draft, call.author)
     response = reply(
         {
             "success": True,
@@ -219,22 +206,8 @@ def _commit(call: Call, repo: Repo, reader: Reader) -> Response:
             "hookOutput": "",
         }
     )
-    response.background = BackgroundTask(tidying.pack_if_scattered, hub.repos, repo)
+    response.background = BackgroundTask(tidying.pack_if_scattered, call.hub.repos, repo)
     return response
-
-
-def _outside_git(call: Call, repo: Repo, change: Change) -> Change:
-    """Keep a large file beside git, even if the client sent it as a small one."""
-    if not isinstance(change, Write) or isinstance(change.content, Pointer):
-        return change
-    if len(change.content) <= call.hub.config.lfs_over or change.path == ATTRIBUTES:
-        return change
-    pointer = tidying.store(call.hub, repo, change.content)
-    return Write(change.path, pointer)
-
-
-def _written(changes: Iterable[Change]) -> int:
-    return sum(len(bytes(each.content)) for each in changes if isinstance(each, Write))
 
 
 def _refuse_pull_requests(call: Call) -> None:
