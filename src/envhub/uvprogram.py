@@ -40,7 +40,14 @@ _INDEX_KEYS: Final = (
     "https-proxy",
     "no-proxy",
 )
-_HOMES: Final = ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "APPDATA")
+_HOMES: Final = (
+    "HOME",
+    "USERPROFILE",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "APPDATA",
+    "TMPDIR",
+)
 
 
 Fence = Callable[[Sequence[Path], Sequence[Path]], Sequence[str]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from envhub.interpreters import own
 from envhub.isolation.sandbox import builds, probe
 from envhub.requirements import lock_requirements
 from envhub.testing.packages import only, sdist
-from envhub.uvprogram import Uv
+from envhub.uvprogram import Fence, Uv
 from envhub.venvs import build
+from envhub.worker import landlock
 
 SPY = """
 import os, pathlib
@@ -21,7 +23,12 @@ def tried(path):
         return pathlib.Path(path).read_text()
     except OSError:
         return "refused"
-found = [tried({secret!r}), os.environ.get("HF_TOKEN"), str(os.path.exists({cache!r}))]
+def listed(path):
+    try:
+        return sorted(os.listdir(path))
+    except OSError:
+        return "refused"
+found = [tried({secret!r}), os.environ.get("HF_TOKEN"), listed({cache!r})]
 try:
     pathlib.Path({canary!r}).write_text("written")
 except OSError:
@@ -29,13 +36,27 @@ except OSError:
 raise SystemExit("FOUND " + repr(found))
 """
 
-with_bubblewrap = pytest.mark.skipif(
-    not probe.abilities().bubblewrap, reason="there is no bubblewrap here"
-)
+HERE = probe.abilities()
+FENCES = [
+    pytest.param(
+        builds.words,
+        id="bubblewrap",
+        marks=pytest.mark.skipif(not HERE.bubblewrap, reason="there is no bubblewrap here"),
+    ),
+    pytest.param(
+        partial(builds.words, able=replace(HERE, bubblewrap="")),
+        id="landlock",
+        marks=pytest.mark.skipif(
+            HERE.landlock < landlock.OLDEST, reason="there is no Landlock here"
+        ),
+    ),
+]
 
 
-@with_bubblewrap
-def test_a_hostile_build_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fence", FENCES)
+def test_a_hostile_build_finds_nothing(
+    fence: Fence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The code of a build sees no secret and writes nothing; without the cage it does."""
     monkeypatch.setenv("HF_TOKEN", "secret-token")
     links = only(monkeypatch, tmp_path / "links")
@@ -45,26 +66,28 @@ def test_a_hostile_build_finds_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     spy = SPY.format(secret=str(secret), cache=str(plain.cache), canary=str(canary))
     sdist(links, "spy", setup=spy)
     said = []
-    for uv in (plain, replace(plain, fence=builds.words)):
+    for uv in (plain, replace(plain, fence=fence)):
         with pytest.raises(Exception, match="spy") as caught:
             lock_requirements(["spy"], own(), uv, allow_build=["spy"])
         said.append(str(caught.value))
         assert canary.exists() == (uv is plain)
         canary.unlink(missing_ok=True)
-    assert "FOUND ['secret-key', None, 'True']" in said[0]
-    assert "FOUND ['refused', None, 'False']" in said[1]
+    assert "FOUND ['secret-key', None, ['.gitignore', " in said[0]
+    assert "FOUND ['refused', None, 'refused']" in said[1]
 
 
-@with_bubblewrap
-def test_an_honest_build_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fence", FENCES)
+def test_an_honest_build_works(
+    fence: Fence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A package that must be built is built in the cage, and installed into its venv."""
     links = only(monkeypatch, tmp_path / "links")
     sdist(links, "nut")
-    uv = Uv(tmp_path / "home", fence=builds.words)
+    uv = Uv(tmp_path / "home", fence=fence)
     locked = lock_requirements(["nut"], own(), uv, allow_build=["nut"])
     assert (build(locked, own(), uv).site_packages / "nut.py").exists()
 
 
-def test_without_bubblewrap_there_is_no_cage(tmp_path: Path) -> None:
-    """Where there are no namespaces, a build has the user's rights, as it has with pip."""
+def test_on_a_bare_machine_there_is_no_cage(tmp_path: Path) -> None:
+    """Without namespaces and Landlock, a build has the user's rights, as it has with pip."""
     assert builds.words([tmp_path], [], able=probe.Abilities("linux")) == []
