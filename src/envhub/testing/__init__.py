@@ -8,25 +8,29 @@ with serve_hub(tmp_path) as hub:
     envs = envhub.Client(endpoint=hub.url).make_env("user/cartpole@v1.0", trust_remote_code=True)
 ```
 
+`own_hub` serves envhub's own server instead, which one can publish to (extra `hub`).
+
 The pytest plugin (`envhub.testing.plugin`) is installed with envhub; its fixtures `hub`,
-`envhub_home` and `envhub_isolated` do nothing until a test asks for them.
+`envhub_hub`, `envhub_home` and `envhub_isolated` do nothing until a test asks for them.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from envhub.testing.hub import ServedHub, serve_hub
+    from envhub.testing.own import OwnHub, own_hub
 
-__all__ = ["ServedHub", "serve_hub"]
+__all__ = ["OwnHub", "ServedHub", "own_hub", "serve_hub"]
+
+_HOMES = {"OwnHub": "own", "ServedHub": "hub", "own_hub": "own", "serve_hub": "hub"}
 
 
 def __getattr__(name: str) -> Any:
     # The pytest plugin lives in this package and is loaded by every pytest of every user: the
     # hub is imported by those who use it.
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from envhub.testing import hub
-
-    return getattr(hub, name)
+    return getattr(import_module(f"envhub.testing.{_HOMES[name]}"), name)

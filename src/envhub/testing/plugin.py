@@ -3,6 +3,7 @@
 | fixture | gives |
 |---|---|
 | `hub` | a `ServedHub` in a folder of its own, which `owner/name` means during the test |
+| `envhub_hub` | an `OwnHub`: envhub's own server, to publish to; the same is true of it |
 | `envhub_isolated` | protection for one test; its value is the home folder of the test |
 | `envhub_home` | the cache folder of the test (protected too) |
 
@@ -23,6 +24,7 @@ import pytest
 
 if TYPE_CHECKING:
     from envhub.testing.hub import ServedHub
+    from envhub.testing.own import OwnHub
 
 _MARKERS = (
     "envhub_isolate: keep the test away from the user's files, tokens and network",
@@ -89,6 +91,23 @@ def hub(
 
     request.getfixturevalue("envhub_isolated")
     with serve_hub(tmp_path / "hub") as served:
-        for name in ("ENVHUB_ENDPOINT", "HF_ENDPOINT"):
-            monkeypatch.setenv(name, served.url)
+        _lead(monkeypatch, served.url)
         yield served
+
+
+@pytest.fixture
+def envhub_hub(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[OwnHub]:
+    """A hub of envhub's own, empty; `ENVHUB_ENDPOINT` and `HF_ENDPOINT` lead to it. Extra `hub`."""
+    from envhub.testing.own import careless, own_hub  # late, see above
+
+    request.getfixturevalue("envhub_isolated")
+    with own_hub(tmp_path / "envhub-hub", careless()) as served:
+        _lead(monkeypatch, served.url)
+        yield served
+
+
+def _lead(patch: pytest.MonkeyPatch, url: str) -> None:
+    for name in ("ENVHUB_ENDPOINT", "HF_ENDPOINT"):
+        patch.setenv(name, url)
