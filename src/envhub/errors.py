@@ -12,7 +12,9 @@ EnvHubError
 ├── HubError                 (OSError)               hub-failed
 │   ├── HubUnreachableError  (ConnectionError)       hub-unreachable
 │   ├── OfflineError         (ConnectionError)       offline
-│   └── GatedRepoError       (PermissionError)       repo-gated
+│   ├── GatedRepoError       (PermissionError)       repo-gated
+│   ├── NotAllowedError      (PermissionError)       not-allowed
+│   └── AlreadyThereError    (FileExistsError)       already-there
 ├── StoreError               (OSError)               store-failed
 │   ├── DiskFullError                                disk-full
 │   ├── ReadOnlyStoreError   (PermissionError)       store-read-only
@@ -22,6 +24,7 @@ EnvHubError
 ├── LockError                (ValueError)            lock-invalid
 │   └── LockMismatchError    (RuntimeError)          lock-mismatch
 ├── ManifestError            (ValueError)            manifest-invalid
+├── SecretError              (ValueError)            secret-found
 ├── RequirementError         (ValueError)            requirement-refused
 ├── InterpreterError         (RuntimeError)          python-not-found
 ├── InstallError             (RuntimeError)          install-failed
@@ -161,6 +164,18 @@ class GatedRepoError(HubError, PermissionError):
     code = "repo-gated"
 
 
+class NotAllowedError(HubError, PermissionError):
+    """The hub lets nobody write there without a token, or not with this one."""
+
+    code = "not-allowed"
+
+
+class AlreadyThereError(HubError, FileExistsError):
+    """The hub has something under that name already, and it stays as it is."""
+
+    code = "already-there"
+
+
 class StoreError(EnvHubError, OSError):
     """The cache folder could not be read or written."""
 
@@ -213,6 +228,12 @@ class ManifestError(EnvHubError, ValueError):
     """The repo's manifest says something that envhub does not understand."""
 
     code = "manifest-invalid"
+
+
+class SecretError(EnvHubError, ValueError):
+    """Something that is to be published looks like a token, a password or a private key."""
+
+    code = "secret-found"
 
 
 class RequirementError(EnvHubError, ValueError):

@@ -34,10 +34,10 @@ def hub_for(
         return GitRepo(_git_url(ref), cache=settings.home / "git", limits=settings.limits)
     if ref.kind == "pypi":
         return PackageIndex(Uv.from_settings(settings))
-    address = _address(ref, settings, endpoint)
+    address = address_of(ref, settings, endpoint)
     return HuggingFaceHub(
         address,
-        token=_token(address, settings, token),
+        token=token_for(address, settings, token),
         timeout=settings.timeout,
         limits=settings.limits,
     )
@@ -48,13 +48,14 @@ def _git_url(ref: Ref) -> str:
     return f"{scheme}://{ref.login}@{rest}" if ref.login and scheme != "ssh" else ref.location
 
 
-def _address(ref: Ref, settings: Settings, endpoint: str | None) -> str:
+def address_of(ref: Ref, settings: Settings, endpoint: str | None = None) -> str:
+    """The address of the hub that a ref of the kind `hub` names."""
     if ref.endpoint == HUGGING_FACE_HUB:
         return settings.hf_endpoint
     return (ref.endpoint or endpoint or settings.endpoint).rstrip("/")
 
 
-def _token(address: str, settings: Settings, token: str | None) -> str | bool:
+def token_for(address: str, settings: Settings, token: str | None) -> str | bool:
     """The caller's token, or the one that was stored for exactly this hub, or none."""
     if token:
         return token

@@ -1,0 +1,142 @@
+"""A folder becomes a commit on a hub: put aside, checked, described, and sent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from envhub import card, disk
+from envhub.check import Found, check
+from envhub.client import Client
+from envhub.credentials import find_secrets
+from envhub.errors import EnvHubError, MissingDependencyError, SecretError
+from envhub.manifest import Manifest, read_manifest
+from envhub.parcel import parcel
+from envhub.pins import Pin
+from envhub.refs import Ref
+from envhub.shipping import Desk, Pushed, Say, Wish, load_line
+from envhub.worlds import package_of
+
+_MOST_SHOWN: Final = 20
+
+
+def push(
+    folder: str | Path = ".",
+    to: str | Ref = "",
+    wish: Wish | None = None,
+    *,
+    client: Client | None = None,
+    say: Say = lambda _doing: None,
+    **options: Any,
+) -> Pushed:
+    """Publish a folder as a repo, or as its next commit; the commit is what the folder is.
+
+    Args:
+        folder: the env repo on this machine; nothing in it is changed.
+        to: `owner/name`, or a longer form that names the hub.
+        wish: how; its fields can also be given by name.
+        client: settings and tokens; by default those of the environment variables.
+        say: is told what is being done.
+        **options: fields of `Wish`, like `tag="v1.0"`.
+
+    Raises:
+        RefError: `to` does not name a repo on a hub, or the tag is no name.
+        SecretError: a file looks as if it had a secret in it.
+        AlreadyThereError: the tag or other files are there, or somebody was faster.
+        NotAllowedError: the token does not suffice.
+        EnvHubError: the folder is no env repo, or its env cannot be loaded; whatever the env
+            itself raises comes through as it is.
+
+    Examples:
+        >>> envhub.push("./pick", "ada/pick", tag="v1.0")  # doctest: +SKIP
+        Pushed(ref=Ref(kind='hub', location='ada/pick', ...
+    """
+    wish = replace(wish or Wish(), **options)
+    desk = Desk.open(client or Client(lock=False), to, wish.tag, say)
+    with parcel(Path(folder), desk.user.settings.home) as root, _speaking_of(Path(folder), root):
+        say("looking for secrets")
+        refuse_secrets(root, wish.allow_secrets)
+        pin = desk.user.resolve_anew(Ref("local", str(root)))
+        manifest = read_manifest(root, pin.path)
+        before = card.facts_of(card.read(root))
+        there = desk.look(wish)
+        found = _try(desk.user, pin, manifest, say) if wish.check else None
+        facts = facts_of(pin, manifest, found, before.get(card.ORIGIN))
+        describe(root, facts, desk.target)
+        return desk.send(root, there, wish, found)
+
+
+def refuse_secrets(root: Path, allowed: Collection[str] = ()) -> None:
+    """Find no secret in the files below a folder, but in those that are named.
+
+    Raises:
+        SecretError: there is one; `why` has every place.
+    """
+    paths = [file.relative_to(root).as_posix() for file in sorted(root.rglob("*"))]
+    files = [path for path in paths if path not in allowed and (root / path).is_file()]
+    found = sorted(find_secrets(root, files))
+    if found:
+        names = list(dict.fromkeys(secret.path for secret in found))
+        more = f"\n… {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
+        raise SecretError(
+            f"{names[0]} has something in it that looks like a secret"
+            if len(names) == 1
+            else f"{len(names)} files have something in them that looks like a secret",
+            why="\n".join(map(str, found[:_MOST_SHOWN])) + more,
+            hint=f"take it out, or write the file into .gitignore\n"
+            f"--allow-secret {' --allow-secret '.join(names[:3])}   # if it is none",
+        )
+
+
+def facts_of(pin: Pin, manifest: Manifest, found: Found | None, origin: str | None) -> card.Facts:
+    """What is written into the card: what the manifest says and what the check found out."""
+    suites = {name: len(suite.tasks) for name, suite in manifest.suites.items()}
+    known: dict[str, Any] = {"version": 1, "entry": pin.path}
+    if found:
+        known |= {
+            "observation": found.observation,
+            "action": found.action,
+            "actions": found.actions,
+            "pixels": found.pixels,
+        }
+    known |= {
+        "suites": found.suites if found else suites,
+        "requires-python": manifest.requires_python,
+        "requirements": list(manifest.requirements),
+        "permissions": list(manifest.permissions.words),
+        card.ORIGIN: origin,
+    }
+    return {key: value for key, value in known.items() if value not in ("", None, [], {})}
+
+
+def describe(root: Path, facts: card.Facts, target: Ref) -> None:
+    """Write the machine part of the card in a folder."""
+    text = card.with_facts(card.read(root), facts, load_line(target))
+    disk.write(root / card.FILE, text.encode())
+
+
+def _try(user: Client, pin: Pin, manifest: Manifest, say: Say) -> Found:
+    """Load the env as a stranger would, with what its manifest asks for, and step it."""
+    say("loading the env, and stepping it")
+    permissions = manifest.permissions.words
+    try:
+        with user.make_env(pin.ref, trust_remote_code=True, permissions=permissions) as envs:
+            return check(envs)
+    except MissingDependencyError as error:
+        package = package_of(error.name or "")
+        error.hint = f'requirements = ["{package}"]   # in envhub.toml'
+        raise
+
+
+@contextmanager
+def _speaking_of(folder: Path, root: Path) -> Iterator[None]:
+    """Name the user's folder where an error names the one that its files were put aside in."""
+    try:
+        yield
+    except EnvHubError as error:
+        for name in ("what", "why", "hint"):
+            setattr(error, name, getattr(error, name).replace(str(root), str(folder)))
+        raise
