@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 from envhub import card
 from envhub.check import Found
@@ -98,6 +98,23 @@ class Pushed:
     def line(self) -> str:
         """What loads exactly this, to paste."""
         return load_line(self.ref)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, as `--json` prints it."""
+        return {
+            "ref": str(self.ref),
+            "hub": self.hub,
+            "page": self.page,
+            "commit": self.commit,
+            "digest": self.digest,
+            "created": self.created,
+            "tag": self.tag,
+            "sent": [asdict(file) for file in self.sent],
+            "removed": list(self.removed),
+            "kept": self.kept,
+            "check": asdict(self.found) if self.found else None,
+            "line": self.line,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,11 @@ LONG = (
     "envhub bench",
     "envhub bundle",
     "envhub run ./cartpole.envhub",
+    "envhub init maze",
+    "envhub push",
+    "envhub fork",
+    "envhub tag",
+    "envhub delete",
 )
 QUICK = [line for line in dict.fromkeys(LINES) if not line.startswith(LONG)]
 
