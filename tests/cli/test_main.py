@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -74,13 +75,14 @@ def test_every_command_has_json(path: tuple[str, ...]) -> None:
 
 LINES = [line for command in ALL.values() for line in examples(command)]
 
-# These last, serve until they are stopped, or ask a package index: they have tests of their own.
+# These last, serve until they are stopped, or ask others: they have tests of their own.
 LONG = (
     "envhub demo",
     "envhub serve",
     "envhub bench",
     "envhub bundle",
     "envhub run ./cartpole.envhub",
+    "envhub search cartpole --hub",
     "envhub init maze",
     "envhub push",
     "envhub fork",
@@ -116,7 +118,7 @@ def test_examples_work(cli: Cli, hub: ServedHub, line: str, tmp_path: Path) -> N
     for first in [*FIRST, *before]:
         done = cli(*first.split())
         assert done.exit_code == 0, done.stderr
-    done = cli(*shlex.split(line.partition(">")[0])[1:])
+    done = cli(*shlex.split(re.split(" >+ ", line)[0])[1:])
     assert done.exit_code == 0, done.stderr
 
 

@@ -17,6 +17,8 @@ COMMANDS = {
     "run": ("run", "Run a policy in an env: returns, success, speed, video."),
     "bench": ("bench", "Measure how fast an env steps, and advise how many workers."),
     "info": ("info", "Show what a ref is: pin, files, requirements, card, tasks, spaces."),
+    "search": ("search", "Find env repos, on one hub or several at once."),
+    "browse": ("browse", "Open the page of a ref in the browser, and print its address."),
     "inspect": ("inspect", "Show what a repo asks for and could do, before it runs."),
     "fetch": ("lock", "Download refs into the cache, to load them offline."),
     "lock": ("lock", "Write what refs mean now into envhub.lock: files, packages, Python."),

@@ -12,12 +12,13 @@ from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
 from envhub.errors import HubError, RepoNotFoundError, RevisionNotFoundError
 from envhub.hubs.base import Commit, LogEntry, Progress, below
+from envhub.hubs.listing import Listed
 from envhub.hubs.parallel import each
 from envhub.pins import File
 from envhub.refs import Ref, RepoType
@@ -165,6 +166,25 @@ class HuggingFaceHub:
         path = f"{_api(commit)}/commits/{commit.id}"
         found = self._http.pages(path, list[_LogEntry], self._place(commit, ref))
         return tuple(each.entry for each in islice(found, most))
+
+    def repos(self, words: str, tags: Sequence[str], page: int = 100) -> Iterator[Listed]:
+        """The models of the hub that fit, in the hub's own order; further pages as they are needed.
+
+        Args:
+            words: what their names, and on some hubs their cards, must have.
+            tags: all of which they must have.
+            page: how many to ask for at once.
+
+        Raises:
+            EnvHubError: as for `resolve`.
+        """
+        from envhub.hubs.hfhttp import Place  # late, as below
+
+        asked = [("search", words)] if words else []
+        asked += [("filter", tag) for tag in tags]
+        query = urlencode([*asked, ("limit", page), ("full", "true"), ("cardData", "true")])
+        place = Place(self.address, "its list of repos", self.address)
+        return self._http.pages("/api/models", list[Listed], place, query)
 
     def download(
         self, ref: Ref, commit: Commit, files: Sequence[File], into: Path, progress: Progress

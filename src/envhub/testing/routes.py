@@ -289,6 +289,7 @@ def _describe(repo: BareRepo, commit: str | None) -> dict[str, Any]:
     entries = repo.tree(commit) if commit else {}
     card = _card(entries.get("README.md"))
     tags = [*card.get("tags", []), *filter(None, [card.get("library_name")])]
+    tags += [f"license:{card['license']}"] if "license" in card else []
     last = repo.log(commit)[0].time if commit else 0
     siblings = [
         {"rfilename": e.path, **_sizes(e), "blobId": e.oid}
