@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -17,6 +17,7 @@ from tests.server.xetdata import chunk, raw, shard
 
 from envhub.server import xetformat
 from envhub.server.refusals import Refusal
+from envhub.server.xetformat import Unpacker
 
 X, Y, Z = "a" * 64, "b" * 64, "c" * 64
 
@@ -53,20 +54,35 @@ class Cas:
         return sorted(path.name for path in folder.glob("*"))
 
 
-@given(st.lists(st.tuples(st.binary(max_size=2000), st.integers(0, 2)), min_size=1, max_size=8))
-def test_xorb_round_trip(given_chunks: list[tuple[bytes, int]]) -> None:
-    """Chunks come out as they went in, however they were packed, with a footer or without."""
+def unpacked(body: bytes, cuts: list[int]) -> list[bytes]:
+    """The chunks of a xorb that comes in pieces which end at `cuts`."""
+    unpacker = Unpacker()
+    edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    pieces = [body[low:high] for low, high in pairwise(edges)]
+    found = [bytes(data) for piece in pieces for data in unpacker.feed(piece)]
+    unpacker.end()
+    return found
+
+
+cuts = st.lists(st.integers(0, 5000), max_size=6)
+
+
+@given(
+    st.lists(st.tuples(st.binary(max_size=2000), st.integers(0, 2)), min_size=1, max_size=8), cuts
+)
+def test_xorb_round_trip(given_chunks: list[tuple[bytes, int]], cuts: list[int]) -> None:
+    """Chunks come out as they went in, however they were packed and however they arrive."""
     body = b"".join(chunk(data, scheme) for data, scheme in given_chunks)
     wanted = [data for data, _ in given_chunks]
-    assert list(xetformat.chunks(io.BytesIO(body))) == wanted
-    assert list(xetformat.chunks(io.BytesIO(body + b"XETBLOB and more"))) == wanted
+    assert unpacked(body, cuts) == wanted
+    assert unpacked(body + b"XETBLOB and more", cuts) == wanted
 
 
-@given(st.binary(max_size=300))
-def test_no_xorb(data: bytes) -> None:
+@given(st.binary(max_size=300), cuts)
+def test_no_xorb(data: bytes, cuts: list[int]) -> None:
     """Whatever comes in is a xorb or is refused."""
     with suppress(Refusal):
-        list(xetformat.chunks(io.BytesIO(data)))
+        unpacked(data, cuts)
 
 
 @given(st.binary(max_size=300))
@@ -100,6 +116,7 @@ BAD_XORBS = {
     "cut off in a chunk": chunk(b"abc")[:-1],
     "longer than it claims": chunk(b"abc", 1, size=2),
     "shorter than it claims": chunk(b"abc", 1, size=4),
+    "packed longer than it can be": chunk(bytes(5000), 0, size=1),
     "no lz4": chunk(b"abc")[:4] + b"\x01" + chunk(b"abc")[5:],
     "a bomb": chunk(bytes(5_000_000), 1, size=1000),
     "a large chunk": chunk(bytes(200_000), 1),
@@ -148,6 +165,23 @@ def test_chunks_are_kept_once(running: Running) -> None:
     middle = b"B" * 1000 + second
     assert cas.file(middle, (X, 1, 4, 3000)).status_code == 200
     assert cas.held(middle) == 3000
+
+
+def test_known_file(running: Running) -> None:
+    """A file that the repo has is not put together again; one that it lost, is."""
+    repo = running.new()
+    cas = Cas(running, repo)
+    cas.xorb(X, chunk(b"abc") + chunk(b"def"))
+    assert cas.file(b"abcdef", (X, 0, 2, 6)).status_code == 200
+    assert cas.unpacked() == []
+    blobs = running.hub.blobs
+    sha256 = hashlib.sha256(b"abcdef").hexdigest()
+    before = blobs.since(sha256)
+    assert cas.file(b"abcdef", (X, 0, 2, 6)).status_code == 200
+    assert blobs.since(sha256) == before
+    cas.xorb(Y, chunk(b"abcdef"))
+    assert cas.file(b"abcdef", (Y, 0, 1, 6)).status_code == 200
+    assert cas.unpacked() == []
 
 
 def test_missing_chunks_are_sent_again(running: Running) -> None:

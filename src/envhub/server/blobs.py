@@ -8,14 +8,18 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from io import BufferedReader
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 from envhub.server.refusals import Refusal, bad
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
+
+_STRETCH = 32 << 20  # bytes that are worth sending on to the disk before the rest is here
+_HASHING = ThreadPoolExecutor(2, "hashing")
+_AT_DISK = ThreadPoolExecutor(4, "disk")
 
 
 class BlobStore(Protocol):
@@ -103,31 +107,24 @@ class FolderBlobs:
         return self._folder / sha256[:2] / sha256[2:4] / sha256
 
 
-class Intake:
-    """A file that is just arriving: written aside, hashed on the way, kept only if it is right.
-
-    A context manager; what was not kept when it ends is gone.
+class Spool:
+    """A file that is just arriving: written aside, and gone when its block ends.
 
     Args:
-        folder: where it is written; on the same file system as the store.
+        folder: where it is written.
         limit: bytes after which the rest is refused.
-        durable: wait for the disk before it counts as written.
     """
 
-    def __init__(self, folder: Path, *, limit: int, durable: bool) -> None:
+    def __init__(self, folder: Path, *, limit: int) -> None:
         self.path = folder / secrets.token_hex(16)
         self.size = 0
         self._limit = limit
-        self._durable = durable
-        self._hash = hashlib.sha256()
-        self._file = self.path.open("xb")
+        self._file = self.path.open("xb", buffering=0)
 
-    def __enter__(self) -> Intake:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._file.close()
         self.path.unlink(missing_ok=True)
 
@@ -140,16 +137,59 @@ class Intake:
         self.size += len(data)
         if self.size > self._limit:
             raise Refusal(413, f"larger than the {self._limit} bytes that are allowed")
-        self._hash.update(data)
-        self._file.write(data)
+        rest = memoryview(data)
+        while rest:  # a write may take less than all
+            rest = rest[self._file.write(rest) :]
+
+    def written(self) -> Path:
+        """The whole file; whoever keeps it moves it away before the block ends."""
+        self._file.close()
+        return self.path
+
+
+class Intake(Spool):
+    """A file that is to be kept: hashed on the way, and put into the store only if it is right.
+
+    Args:
+        folder: where it is written; on the same file system as the store.
+        limit: bytes after which the rest is refused.
+        durable: wait for the disk before it counts as written.
+    """
+
+    def __init__(self, folder: Path, *, limit: int, durable: bool) -> None:
+        super().__init__(folder, limit=limit)
+        self._durable = durable
+        self._hash = hashlib.sha256()
+        self._syncing: Future[None] | None = None
+        self._synced = 0
+
+    def __exit__(self, *error: object) -> None:
+        self._settle()
+        super().__exit__(*error)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """As a spool does; bytes are hashed, and go on to the disk, while others are written."""
+        hashing = _HASHING.submit(self._hash.update, data)
+        try:
+            super().write(data)
+        finally:
+            wait([hashing])
+        if self._durable and self.size - self._synced >= _STRETCH:
+            self._settle()
+            self._synced = self.size
+            self._syncing = _AT_DISK.submit(os.fdatasync, self._file.fileno())
 
     def written(self) -> Path:
         """The whole file, on disk."""
-        self._file.flush()
+        self._settle()
         if self._durable:
             os.fsync(self._file.fileno())
-        self._file.close()
-        return self.path
+        return super().written()
+
+    def _settle(self) -> None:
+        """Wait until nobody else uses the file."""
+        if self._syncing:
+            wait([self._syncing])
 
     def keep(self, store: BlobStore, sha256: str, size: int | None = None) -> None:
         """Put it into the store if it is what it was said to be.

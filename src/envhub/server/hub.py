@@ -8,7 +8,7 @@ import pygit2
 
 from envhub.server.access import Access
 from envhub.server.accounts import Accounts
-from envhub.server.blobs import FolderBlobs, Intake
+from envhub.server.blobs import FolderBlobs, Intake, Spool
 from envhub.server.config import Config
 from envhub.server.database import Database
 from envhub.server.downloads import Downloads
@@ -58,12 +58,16 @@ class Hub:
         pygit2.settings.owner_validation = False  # the folder may be another user's, as a backup is
 
     def intake(self, limit: int | None = None) -> Intake:
-        """A file that is to arrive."""
+        """A file that is to be kept."""
         return Intake(
             self.folder / "tmp",
             limit=self.config.max_file if limit is None else limit,
             durable=self.config.durable,
         )
+
+    def spool(self, limit: int) -> Spool:
+        """A file that is needed for a while."""
+        return Spool(self.folder / "tmp", limit=limit)
 
     def xet(self, repo: Repo) -> XetStore:
         """What Xet clients sent to a repo."""

@@ -12,12 +12,44 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from envhub.server.blobs import BlobStore, Intake
+from envhub.server.blobs import BlobStore, Intake, Spool
 from envhub.server.database import Database
 from envhub.server.refusals import bad
-from envhub.server.xetformat import Segment, XetFile, chunks
+from envhub.server.xetformat import Segment, Unpacker, XetFile
 
 _PIECE = 4 << 20
+
+
+class Arriving:
+    """A xorb on its way in: unpacked into a file while it comes.
+
+    Args:
+        spool: the file.
+    """
+
+    def __init__(self, spool: Spool) -> None:
+        self.spool = spool
+        self._unpacker = Unpacker()
+        self._bounds = array.array("I", [0])
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            Refusal: 400 or 413, it is malformed or too large.
+        """
+        for chunk in self._unpacker.feed(piece):
+            self.spool.write(chunk)
+            self._bounds.append(self.spool.size)
+
+    def end(self) -> array.array[int]:
+        """Where each chunk begins, and the last one ends.
+
+        Raises:
+            Refusal: 400, it ended too early.
+        """
+        self._unpacker.end()
+        return self._bounds
 
 
 class XetStore:
@@ -36,31 +68,29 @@ class XetStore:
         self._folder = folder / cas
         self._cas = cas
 
-    def has(self, xorb: str) -> bool:
-        """Whether a xorb was sent already."""
-        return self._row(xorb) is not None
-
-    def add(self, xorb: str, packed: BinaryIO, intake: Intake) -> bool:
-        """Take a xorb; whether it was new.
+    def add(self, xorb: str, arrived: Arriving) -> bool:
+        """Take a xorb that has arrived; whether it was new.
 
         The name is not compared with the bytes: a wrong one harms only this repo's own uploads, and
-        what counts is the SHA-256 of the files.
+        what counts is the SHA-256 of the files. Nor does it wait for the disk: chunks that a power
+        cut took are missed when a file is put together, and asked for again.
 
         Raises:
-            Refusal: 400 or 413, it is malformed or too large.
+            Refusal: 400, it ended too early.
         """
-        if self.has(xorb):
+        bounds = arrived.end()
+        if self._row(xorb) is not None:
             return False
-        bounds = array.array("I", [0])
-        for chunk in chunks(packed):
-            intake.write(chunk)
-            bounds.append(intake.size)
         self._folder.mkdir(parents=True, exist_ok=True)
-        intake.written().replace(self._folder / xorb)
+        arrived.spool.written().replace(self._folder / xorb)
         self._database.change(
             "INSERT OR IGNORE INTO xorbs VALUES (?, ?, ?, 1)", self._cas, xorb, bounds.tobytes()
         )
         return True
+
+    def is_settled(self, file: XetFile) -> bool:
+        """Whether no chunk of a file, which is a blob already, is kept beside it."""
+        return not any((self._folder / segment.xorb).exists() for segment in file.segments)
 
     def build(self, file: XetFile, intake: Intake) -> None:
         """Put a file together, verify it, put it into the blobs, and note where its chunks are.

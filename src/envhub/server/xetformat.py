@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import lz4.frame
 
@@ -19,6 +18,8 @@ MAX_XORB = 64 << 20
 MAX_CHUNK = 128 << 10
 MAX_CHUNKS = 8 << 10
 MAX_SHARD = 64 << 20
+
+_SLACK = 1 << 10  # what packing may add to bytes that cannot be packed
 
 _CHUNK = struct.Struct("<B3sB3s")
 _PLAIN, _LZ4, _GROUPED = range(3)
@@ -56,29 +57,55 @@ class XetFile:
         return sum(segment.size for segment in self.segments)
 
 
-def chunks(xorb: BinaryIO) -> Iterator[bytes]:
-    """The chunks of a xorb, unpacked.
+class Unpacker:
+    """Takes a xorb apart while it comes in; what it holds is at most a chunk and a piece."""
 
-    Raises:
-        Refusal: 400, this is no xorb, or one that unpacks to more than a xorb may hold.
-    """
-    count = total = 0
-    while (head := xorb.read(_CHUNK.size)) and not head.startswith(_FOOTER):
-        if len(head) < _CHUNK.size:
-            raise bad("the xorb ends within the head of a chunk")
-        version, packed, scheme, size = _CHUNK.unpack(head)
-        length, wanted = (int.from_bytes(each, "little") for each in (packed, size))
-        count, total = count + 1, total + wanted
-        if version or wanted > MAX_CHUNK:
-            raise bad(f"chunk {count} of the xorb is malformed")
-        if count > MAX_CHUNKS or total > MAX_XORB:
-            raise bad("the xorb unpacks to more than a xorb may hold")
-        data = xorb.read(length)
-        if len(data) < length:
+    def __init__(self) -> None:
+        self._rest = b""
+        self._count = self._total = 0
+        self._over = False
+
+    def feed(self, piece: bytes) -> Iterator[bytes | memoryview]:
+        """The chunks that are complete now, unpacked.
+
+        Raises:
+            Refusal: 400, this is no xorb, or one that unpacks to more than a xorb may hold.
+        """
+        data = memoryview(self._rest + piece)
+        position = 0
+        while not self._over and len(data) - position >= _CHUNK.size:
+            begin = position + _CHUNK.size
+            if data[position:begin].tobytes().startswith(_FOOTER):
+                self._over = True
+                break
+            scheme, length, wanted = self._head(data, position)
+            if len(data) - begin < length:
+                break
+            yield _unpacked(data[begin : begin + length], scheme, wanted)
+            position = begin + length
+            self._count, self._total = self._count + 1, self._total + wanted
+        self._rest = b"" if self._over else data[position:].tobytes()
+
+    def end(self) -> None:
+        """There are no more pieces.
+
+        Raises:
+            Refusal: 400, there should be.
+        """
+        if self._rest:
             raise bad("the xorb ends within a chunk")
-        yield _unpacked(data, scheme, wanted)
-    if not count:
-        raise bad("the xorb is empty")
+        if not self._count:
+            raise bad("the xorb is empty")
+
+    def _head(self, data: memoryview, position: int) -> tuple[int, int, int]:
+        """How a chunk is packed, its bytes, and those that it unpacks to."""
+        version, packed, scheme, size = _CHUNK.unpack_from(data, position)
+        length, wanted = (int.from_bytes(each, "little") for each in (packed, size))
+        if version or wanted > MAX_CHUNK or length > wanted + _SLACK:
+            raise bad(f"chunk {self._count} of the xorb is malformed")
+        if self._count >= MAX_CHUNKS or self._total + wanted > MAX_XORB:
+            raise bad("the xorb unpacks to more than a xorb may hold")
+        return scheme, length, wanted
 
 
 def files(shard: bytes) -> list[XetFile]:
@@ -125,12 +152,13 @@ def _hex(raw: bytes) -> str:
     return "".join(f"{number:016x}" for number in struct.unpack("<4Q", raw))
 
 
-def _unpacked(data: bytes, scheme: int, size: int) -> bytes:
+def _unpacked(data: memoryview, scheme: int, size: int) -> bytes | memoryview:
+    plain: bytes | memoryview
     if scheme == _PLAIN:
         plain = data
     elif scheme in {_LZ4, _GROUPED}:
-        plain = _decompressed(data, size)
-        plain = _ungrouped(plain) if scheme == _GROUPED else plain
+        found = _decompressed(data, size)
+        plain = _ungrouped(found) if scheme == _GROUPED else found
     else:
         raise bad(f"chunks are not packed by scheme {scheme}")
     if len(plain) != size:
@@ -138,7 +166,7 @@ def _unpacked(data: bytes, scheme: int, size: int) -> bytes:
     return plain
 
 
-def _decompressed(data: bytes, size: int) -> bytes:
+def _decompressed(data: memoryview, size: int) -> bytes:
     """Unpack no more than was announced, however much is in there."""
     try:
         plain = lz4.frame.LZ4FrameDecompressor().decompress(data, max_length=size + 1)

@@ -12,7 +12,7 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from envhub.server import pushes, tidying
+from envhub.server import bodies, pushes, tidying
 from envhub.server.access import READ, WRITE
 from envhub.server.call import Call, route
 from envhub.server.gitrepo import KEEP
@@ -57,10 +57,9 @@ async def receive_pack(call: Call) -> Response:
 
 async def _spooled(call: Call, stack: ExitStack, limit: int) -> Path:
     """The body, in a file until the stack is closed."""
-    intake = stack.enter_context(call.hub.intake(limit))
-    async for part in call.request.stream():
-        await run_in_threadpool(intake.write, part)
-    return intake.written()
+    spool = stack.enter_context(call.hub.spool(limit))
+    await bodies.pour(call.request, spool.write)
+    return spool.written()
 
 
 def _pushed(call: Call, repo: Repo, path: Path) -> Response:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from envhub.server import bodies
 from envhub.server.access import READ, WRITE
 from envhub.server.blobs import SHA256
 from envhub.server.call import Call, reply, route
@@ -19,7 +20,6 @@ from envhub.server.routes.patterns import SITE
 KIND = "application/vnd.git-lfs+json"
 PASS_SECONDS = 6 * 3600.0
 MOST = 10_000
-_PIECE = 4 << 20
 
 
 class Object(Struct):
@@ -131,14 +131,7 @@ async def upload(call: Call) -> Response:
     repo = await run_in_threadpool(_passed, call, fields)
     await run_in_threadpool(call.hub.holdings.check_quota, repo, fields["size"])
     with call.hub.intake(fields["size"]) as intake:
-        parts, waiting = [], 0
-        async for part in call.request.stream():
-            parts.append(part)
-            waiting += len(part)
-            if waiting >= _PIECE:
-                await run_in_threadpool(intake.write, b"".join(parts))
-                parts, waiting = [], 0
-        await run_in_threadpool(intake.write, b"".join(parts))
+        await bodies.pour(call.request, intake.write)
         await run_in_threadpool(intake.keep, call.hub.blobs, fields["oid"], fields["size"])
     await run_in_threadpool(call.hub.holdings.add, repo, fields["oid"], fields["size"])
     return Response()

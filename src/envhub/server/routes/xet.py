@@ -14,12 +14,13 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from envhub.server import bodies
 from envhub.server.access import WRITE
-from envhub.server.blobs import Intake
 from envhub.server.call import Call, reply, route
 from envhub.server.refusals import Refusal, bad
 from envhub.server.repos import Repo
 from envhub.server.routes.patterns import API, REVISION
+from envhub.server.xet import Arriving
 from envhub.server.xetformat import MAX_SHARD, MAX_XORB, XetFile, files
 
 PASS_SECONDS = 3600.0
@@ -48,29 +49,23 @@ async def xorb(call: Call) -> Response:
     if not _HASH.fullmatch(call.words["hash"]):
         raise bad("a xorb is named by 64 hex digits")
     repo = await run_in_threadpool(_passed, call)
-    with call.hub.intake(MAX_XORB + _SLACK) as packed:
-        async for part in call.request.stream():
-            packed.write(part)
-        new = await run_in_threadpool(_add, call, repo, packed)
+    with call.hub.spool(MAX_XORB) as spool:
+        arriving = Arriving(spool)
+        await bodies.pour(call.request, arriving.feed, limit=MAX_XORB + _SLACK)
+        new = await run_in_threadpool(_add, call, repo, arriving)
     return reply({"was_inserted": new})
 
 
-def _add(call: Call, repo: Repo, packed: Intake) -> bool:
-    call.hub.holdings.check_quota(repo, packed.size)
-    with packed.written().open("rb") as file, call.hub.intake(MAX_XORB) as unpacked:
-        return call.hub.xet(repo).add(call.words["hash"], file, unpacked)
+def _add(call: Call, repo: Repo, arrived: Arriving) -> bool:
+    call.hub.holdings.check_quota(repo, arrived.spool.size)
+    return call.hub.xet(repo).add(call.words["hash"], arrived)
 
 
 async def shard(call: Call) -> Response:
     """Take the word for what files are made of, and make them."""
     repo = await run_in_threadpool(_passed, call)
-    parts, size = [], 0
-    async for part in call.request.stream():
-        parts.append(part)
-        size += len(part)
-        if size > MAX_SHARD:
-            raise Refusal(413, f"a shard has at most {MAX_SHARD} bytes")
-    await run_in_threadpool(_build, call, repo, b"".join(parts))
+    data = await bodies.whole(call.request, MAX_SHARD)
+    await run_in_threadpool(_build, call, repo, data)
     return reply({"result": 1})
 
 
@@ -92,6 +87,9 @@ def _build_one(call: Call, repo: Repo, file: XetFile) -> None:
         raise Refusal(413, f"a file has at most {hub.config.max_file} bytes")
     hub.holdings.check_quota(repo, file.size)
     store = hub.xet(repo)
+    if hub.holdings.size(repo, file.sha256) == file.size and store.is_settled(file):
+        hub.holdings.add(repo, file.sha256, file.size)  # anew, so that no clean-up takes it now
+        return
     with hub.intake(file.size) as intake:
         store.build(file, intake)
     hub.holdings.add(repo, file.sha256, file.size)
