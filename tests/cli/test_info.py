@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 from gymnasium import spaces
 
-from envhub.cli.info import space_text
+from envhub.check import space_text
 from envhub.errors import CorruptSourceError
 from envhub.hubs.huggingface import HuggingFaceHub
 from envhub.testing import ServedHub, repos

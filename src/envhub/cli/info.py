@@ -11,9 +11,9 @@ from typing import Any
 import click
 import msgspec
 import yaml
-from gymnasium import Space, spaces
 
 from envhub import tree
+from envhub.check import space_text
 from envhub.cli.blame import blaming, where
 from envhub.cli.consent import asked_for
 from envhub.cli.look import Facts, Part, Table
@@ -220,18 +220,6 @@ def _task(
         return {**data, "error": where(error)}
     names = ("observation_space", "action_space")
     return {**data, **dict(zip(names, found, strict=True)), "render_mode": env.render_mode}
-
-
-def space_text(space: Space[Any]) -> str:
-    """A space in one line; of bounds that differ per number, the outermost."""
-    match space:
-        case spaces.Box():
-            low, high = space.low.min(), space.high.max()
-            return f"Box({low:g}, {high:g}, {space.shape}, {space.dtype})"
-        case spaces.Dict():
-            members = ", ".join(f"{key}: {space_text(each)}" for key, each in space.items())
-            return f"Dict({members})"
-    return str(space)
 
 
 def _parts(pin: Pin, files: Sequence[File], data: dict[str, Any]) -> Iterator[Part]:
