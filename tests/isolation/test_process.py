@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from tests.isolation.conftest import Make, Prepare
@@ -18,6 +19,8 @@ from envhub.isolation.processes import Forked
 from envhub.isolation.remote import HostedVectorEnv
 from envhub.make import make
 from envhub.testing.repos import CARTPOLE, COUNTER, RELATIVE_IMPORT, SINGLE, SUITES, Repo
+from envhub.vector import AsyncVectorEnv
+from envhub.vector.options import Options
 
 HEAD = "import os, sys\nimport gymnasium as gym\nimport numpy as np\n"
 
@@ -54,6 +57,32 @@ def test_same_as_inline(prepare: Prepare, repo: Repo, n_envs: int, use_async: bo
         assert elsewhere.only.observation_space == inline.only.observation_space
         assert not difference(trajectory(elsewhere.only), trajectory(inline.only))
         assert len(elsewhere.only.workers) == (min(2, os.cpu_count() or 1) if use_async else 1)
+
+
+BY_NAME = """
+import gymnasium as gym
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
+
+class Own(SyncVectorEnv):
+    pass
+
+def make_env(n_envs=1, use_async_envs=False, own=False):
+    kind = Own if own else AsyncVectorEnv if use_async_envs else SyncVectorEnv
+    return kind([lambda: gym.make("CartPole-v1")] * n_envs)
+"""
+
+
+def test_classes_imported_by_name_are_collected(isolated: Make) -> None:
+    """However a repo's module takes Gymnasium's classes, its envs get our workers and options."""
+    elsewhere = isolated(BY_NAME, n_envs=4, use_async_envs=True, vector=Options(num_workers=2))
+    assert isinstance(elsewhere.only, HostedVectorEnv)
+    assert len(elsewhere.only.workers) == 2
+    inline = isolated(BY_NAME, n_envs=4, use_async_envs=True, isolation="inline")
+    inline.only.reset(seed=0)
+    assert isinstance(inline.only, AsyncVectorEnv)
+    own = isolated(BY_NAME, n_envs=2, isolation="inline", params={"own": True}).only
+    assert type(own).__name__ == "Own"
+    assert isinstance(own, gym.vector.SyncVectorEnv)
 
 
 def test_the_level_is_told(isolated: Make) -> None:

@@ -33,7 +33,7 @@ from envhub.make import check_counts, make
 from envhub.refs import parse
 from envhub.trust import Allowed
 from envhub.worker import call, lerobot, load, repos
-from envhub.worker.collect import Collector
+from envhub.worker.collect import Collector, replacing
 from envhub.worker.lerobot.envs import (
     check_env_attributes_and_types,
     close_envs,
@@ -164,7 +164,7 @@ def _import_hub_module(local_file: str | Path, repo_id: str) -> ModuleType:
     """Import the entry file of a repo, as a module of the repo if that was downloaded."""
     held = _downloaded.get(str(local_file))
     place = inline.place_of(held[0]) if held else _place(Path(local_file).absolute(), repo_id)
-    with translating():
+    with translating(), replacing():
         return load.entry(repos.open_repo(place))
 
 

@@ -48,7 +48,8 @@ def _unpack(place: repos.Place, payload: bytes) -> Factory:
     repo = repos.open_repo(place)
     if multiprocessing.parent_process() is not None:
         contain.adopt(repo)
-    load.entry(repo)
+    with replacing():
+        load.entry(repo)
     specs, make = pickle.loads(payload)  # noqa: S301 - packed by ourselves, above
     for name, spec in specs.items():
         registration.registry.setdefault(name, spec)
@@ -81,15 +82,8 @@ class Collector:
     @contextlib.contextmanager
     def collecting(self) -> Iterator[None]:
         """Let what this thread makes of Gymnasium's classes be collected."""
-        with contain.LOCK, self._on_duty():
-            before = [(module, name, getattr(module, name)) for module, name, _ in _REPLACED]
-            for module, name, value in _REPLACED:
-                setattr(module, name, value)
-            try:
-                yield
-            finally:
-                for module, name, value in before:
-                    setattr(module, name, value)
+        with replacing(), self._on_duty():
+            yield
 
     def vector(self, env_fns: Sequence[Callable[[], Any]], use_async_envs: bool) -> Any:
         """An env of our own making, collected like the repo's."""
@@ -104,6 +98,24 @@ class Collector:
             yield
         finally:
             stack.pop()
+
+
+@contextlib.contextmanager
+def replacing() -> Iterator[None]:
+    """Have the collecting classes under Gymnasium's names, for code that takes them from there.
+
+    A repo's modules are loaded so, too: what they import by name they keep. Outside of a collection
+    these are as good as the real ones.
+    """
+    with contain.LOCK:
+        before = [(module, name, getattr(module, name)) for module, name, _ in _REPLACED]
+        for module, name, value in _REPLACED:
+            setattr(module, name, value)
+        try:
+            yield
+        finally:
+            for module, name, value in before:
+                setattr(module, name, value)
 
 
 class Recipe(lazy.Waiting):

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, Unio
 import numpy
 
 from . import call, contain, gyms, load, wrap
-from .collect import Collector
+from .collect import Collector, replacing
 from .faults import Fault
 from .lazy import build
 
@@ -32,7 +32,8 @@ class Maker:
     def __init__(self, collector: Collector, request: call.Request) -> None:
         self.collector = collector
         self.request = request
-        self.make_env = load.factory(collector.repo)
+        with replacing():
+            self.make_env = load.factory(collector.repo)
         self.arguments = call.arguments(self.make_env, request)
 
     def make(self) -> Tasks:
