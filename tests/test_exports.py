@@ -10,7 +10,10 @@ import pytest
 import envhub
 from envhub import proc
 
-PUBLIC = ["Client", "EnvDict", "EnvHubError", "Pin", "Ref", "__version__", "make_env"]
+PUBLIC = [
+    *("Client", "EnvDict", "EnvHubError", "Pin", "Ref", "__version__"),
+    *("delete", "fork", "init", "make_env", "push", "tag", "untag"),
+]
 
 
 def test_public_names() -> None:

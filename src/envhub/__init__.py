@@ -11,11 +11,28 @@ if TYPE_CHECKING:
     from envhub.errors import EnvHubError
     from envhub.load import make_env
     from envhub.pins import Pin
+    from envhub.publish import push
     from envhub.refs import Ref
+    from envhub.scaffold import init
+    from envhub.upkeep import delete, fork, tag, untag
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["Client", "EnvDict", "EnvHubError", "Pin", "Ref", "__version__", "make_env"]
+__all__ = [
+    "Client",
+    "EnvDict",
+    "EnvHubError",
+    "Pin",
+    "Ref",
+    "__version__",
+    "delete",
+    "fork",
+    "init",
+    "make_env",
+    "push",
+    "tag",
+    "untag",
+]
 
 _HOMES = {
     "Client": "envhub.client",
@@ -23,7 +40,13 @@ _HOMES = {
     "EnvHubError": "envhub.errors",
     "Pin": "envhub.pins",
     "Ref": "envhub.refs",
+    "delete": "envhub.upkeep",
+    "fork": "envhub.upkeep",
+    "init": "envhub.scaffold",
     "make_env": "envhub.load",
+    "push": "envhub.publish",
+    "tag": "envhub.upkeep",
+    "untag": "envhub.upkeep",
 }
 
 
