@@ -74,12 +74,23 @@ def test_manifest_that_cannot_be_read(cli: Cli, tmp_path: Path) -> None:
     assert "-e ." in done.stdout
 
 
-def test_only_texts_are_downloaded(cli: Cli, hub: ServedHub) -> None:
-    """A repo with large assets is shown without fetching them."""
-    hub.add("you/env", {**repos.big(30, 1000), "README.md": CARD})
+@pytest.mark.parametrize(
+    ("more", "fetched"),
+    [
+        ({}, {"README.md", "env.py"}),
+        ({"envhub.toml": "requirements = []"}, {"README.md", "envhub.toml"}),
+        ({"README.md": CARD * 50_000}, {"env.py"}),
+    ],
+    ids=["block in the entry file", "manifest", "a card that nobody wrote"],
+)
+def test_only_the_manifest_and_the_card_are_downloaded(
+    cli: Cli, hub: ServedHub, more: dict[str, str], fetched: set[str]
+) -> None:
+    """A repo with large assets is shown without them; code only where a manifest may be in it."""
+    hub.add("you/env", {**repos.big(30, 1000), "README.md": CARD, **more})
     assert cli("info", "you/env").exit_code == 0
-    fetched = [asked.path for asked in hub.requests if "/resolve/" in asked.path]
-    assert {path.rpartition("/")[2] for path in fetched} == {"README.md", "env.py"}
+    paths = [asked.path for asked in hub.requests if "/resolve/" in asked.path]
+    assert sorted(path.rpartition("/")[2] for path in paths) == sorted(fetched)
     assert cli("cache", "ls", "-q").stdout.count("you/env") <= 1
 
 

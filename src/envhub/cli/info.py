@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from envhub.errors import (
 )
 from envhub.fetch import fetch
 from envhub.hubs.base import Commit
-from envhub.manifest import FILES, REQUIREMENTS, Manifest, read_manifest
+from envhub.manifest import REQUIREMENTS, Manifest, parse_manifest
 from envhub.parameters import declared, words
 from envhub.permissions import Permissions
 from envhub.pins import File, Pin
@@ -47,6 +48,8 @@ from envhub.trust import Consent, consent
 
 CARD = "README.md"
 MOST_FILES = 20
+MOST_TEXT = 2_000_000
+"""Bytes: nobody writes longer files by hand."""
 
 
 @click.command(
@@ -85,9 +88,9 @@ def info(
     user = client(out, offline=offline)
     pin = user.resolve(ref)
     files = _files(user, pin)
-    with _texts(user, pin, files, offline=offline) as folder:
-        card, requirements = _card(folder / CARD), _requirements(folder / REQUIREMENTS)
-        says, problem = _manifest(folder, pin.path)
+    with _reading(user, pin, files, offline=offline) as read:
+        says, problem = _manifest(read, pin.path)
+        card, requirements = _card(_text(read, CARD)), _requirements(_text(read, REQUIREMENTS))
     with asked_for(ref, out):
         said = consent(trust_remote_code, permissions)
         tasks, refusal = _tasks(user, pin, out, said, says, build=build)
@@ -117,33 +120,43 @@ def _files(user: Client, pin: Pin) -> Sequence[File]:
 
 
 @contextmanager
-def _texts(user: Client, pin: Pin, files: Sequence[File], *, offline: bool) -> Iterator[Path]:
-    """A folder with at least the files that are shown: the cache's, else only they are fetched."""
-    hub = user.hub(pin.ref)
-    wanted = [file for file in files if file.path in {CARD, *FILES, pin.path}]
+def _reading(
+    user: Client, pin: Pin, files: Sequence[File], *, offline: bool
+) -> Iterator[Callable[[str], bytes | None]]:
+    """Reads files by their paths: the cache's, else each is fetched when it is asked for.
+
+    A file that is not there, or that no person wrote, is nothing.
+    """
+    hub, named = user.hub(pin.ref), {file.path: file for file in files}
+    commit = Commit(pin.hub, pin.repo, pin.repo_type, pin.commit)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
         try:
-            folder = fetch(pin, hub, user.store, offline=True).root
+            folder, lacking = fetch(pin, hub, user.store, offline=True).root, False
         except OfflineError:
-            if offline:
-                wanted = []
-            commit = Commit(pin.hub, pin.repo, pin.repo_type, pin.commit)
-            hub.download(pin.ref, commit, wanted, folder, lambda _size: None)
-            _verify(pin, wanted, folder)
-        yield folder
+            folder, lacking = Path(name), True
+
+        @functools.cache
+        def read(path: str) -> bytes | None:
+            file = named.get(path)
+            if file is None or file.size > MOST_TEXT or (lacking and offline):
+                return None
+            if lacking:
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                hub.download(pin.ref, commit, [file], folder, lambda _size: None)
+                if tree.hash_file(folder / path, file.oid) != file.oid:
+                    raise CorruptSourceError(f"the hub gave other bytes for {path} of {pin}")
+            return (folder / path).read_bytes()
+
+        yield read
 
 
-def _verify(pin: Pin, files: Sequence[File], folder: Path) -> None:
-    for file in files:
-        if tree.hash_file(folder / file.path, file.oid) != file.oid:
-            raise CorruptSourceError(f"the hub gave other bytes for {file.path} of {pin}")
+def _text(read: Callable[[str], bytes | None], path: str) -> str:
+    return (read(path) or b"").decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
 
 
-def _card(path: Path) -> dict[str, Any]:
+def _card(text: str) -> dict[str, Any]:
     """The front matter of a card: the YAML between its first two lines of three dashes."""
-    lines = path.read_text(encoding="utf-8-sig", errors="replace") if path.is_file() else ""
-    mark, _, rest = lines.partition("---\n")
+    mark, _, rest = text.partition("---\n")
     if mark.strip() or "\n---" not in rest:
         return {}
     try:
@@ -153,16 +166,15 @@ def _card(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _requirements(path: Path) -> list[str]:
-    lines = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    bare = (line.partition(" #")[0].strip() for line in lines.splitlines())
+def _requirements(text: str) -> list[str]:
+    bare = (line.partition(" #")[0].strip() for line in text.splitlines())
     return [line for line in bare if line and not line.startswith("#")]
 
 
-def _manifest(folder: Path, entry: str) -> tuple[dict[str, Any], str]:
+def _manifest(read: Callable[[str], bytes | None], entry: str) -> tuple[dict[str, Any], str]:
     """What the repo says about itself; nothing but the reason if that cannot be understood."""
     try:
-        found = read_manifest(folder, entry)
+        found = parse_manifest(read, entry)
     except (ManifestError, RequirementError) as error:
         return {}, f"{error.what}; it cannot be loaded so"
     said: dict[str, Any] = msgspec.to_builtins(found)
