@@ -12,7 +12,7 @@ from envhub import card, disk
 from envhub.check import Found, check
 from envhub.client import Client
 from envhub.credentials import find_secrets
-from envhub.errors import EnvHubError, MissingDependencyError, SecretError
+from envhub.errors import EntryNotFoundError, EnvHubError, MissingDependencyError, SecretError
 from envhub.manifest import Manifest, read_manifest
 from envhub.parcel import parcel
 from envhub.pins import Pin
@@ -59,7 +59,7 @@ def push(
     with parcel(Path(folder), desk.user.settings.home) as root, _speaking_of(Path(folder), root):
         say("looking for secrets")
         refuse_secrets(root, wish.allow_secrets)
-        pin = desk.user.resolve_anew(Ref("local", str(root)))
+        pin = _entry(desk.user, root)
         manifest = read_manifest(root, pin.path)
         before = card.facts_of(card.read(root))
         there = desk.look(wish)
@@ -89,6 +89,17 @@ def refuse_secrets(root: Path, allowed: Collection[str] = ()) -> None:
             hint=f"take it out, or write the file into .gitignore\n"
             f"--allow-secret {' --allow-secret '.join(names[:3])}   # if it is none",
         )
+
+
+def _entry(user: Client, root: Path) -> Pin:
+    """The pin of a folder, if it has an entry file."""
+    try:
+        return user.resolve_anew(Ref("local", str(root)))
+    except EntryNotFoundError as error:
+        if not any(root.rglob("*.py")):
+            error.why = "it has no Python file at all, so it is no env repo yet"
+            error.hint = "envhub init NAME   # makes one that works, to begin with"
+        raise
 
 
 def facts_of(pin: Pin, manifest: Manifest, found: Found | None, origin: str | None) -> card.Facts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.resources import files as resources
@@ -14,7 +15,7 @@ import gymnasium
 
 from envhub import disk
 from envhub.client import Client
-from envhub.errors import AlreadyThereError, ArgumentError
+from envhub.errors import AlreadyThereError, ArgumentError, RefError
 from envhub.names import check_repo
 from envhub.pins import ENTRY
 from envhub.refs import parse
@@ -51,8 +52,7 @@ def init(
 
     Raises:
         AlreadyThereError: the folder has files in it.
-        ArgumentError: there is no such source.
-        RefError: the folder's name cannot be that of a repo.
+        ArgumentError: there is no such source, or the folder's name cannot be that of a repo.
         EnvHubError: the package cannot be had.
 
     Examples:
@@ -61,7 +61,7 @@ def init(
         ['.gitignore', 'README.md', 'env.py', 'envhub.toml', 'test_env.py']
     """
     place = Path(folder).expanduser().absolute()
-    check_repo(place.name, f"you/{place.name}")
+    _check_name(place.name)
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise AlreadyThereError(
             f"{folder} is there already", why="nothing was changed", hint="choose another name"
@@ -71,6 +71,18 @@ def init(
         disk.write(place / path, text.encode())
         written.append(place / path)
     return tuple(written)
+
+
+def _check_name(name: str) -> None:
+    try:
+        check_repo(name, f"you/{name}")
+    except RefError as error:
+        plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")
+        raise ArgumentError(
+            f"{name!r} cannot be the name of a repo",
+            why="letters, digits, '-', '_' and '.' can be in one, but neither '--' nor '..'",
+            hint=f"envhub init {plain or 'my-env'}",
+        ) from error
 
 
 def _contents(name: str, source: str | None, client: Client | None) -> Files:
@@ -114,8 +126,9 @@ def _extra(env_id: str) -> str:
     try:
         module = str(gymnasium.spec(env_id).entry_point)
     except gymnasium.error.Error as error:
-        near = difflib.get_close_matches(env_id, gymnasium.registry, 1, 0.4)
-        hint = f"--from gymnasium:{near[0]}" if near else "--from 'pypi:<package>#<id>'"
+        own = [each for each in gymnasium.registry if "/" not in env_id and "/" not in each]
+        near = difflib.get_close_matches(env_id, own, 1, 0.4)
+        hint = f"--from gymnasium:{near[0]}" if near else f"--from 'pypi:<package>#{env_id}'"
         raise ArgumentError(
             f"Gymnasium has no id {env_id!r}", why=" ".join(str(error).split()), hint=hint
         ) from error

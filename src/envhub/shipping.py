@@ -222,7 +222,7 @@ class Desk:
         elif wish.private and not self.writer.is_private():
             self.writer.hide()
         if new or gone or commit is None:
-            self.say(f"sending {len(new)} files")
+            self.say(f"sending {len(new)} file{'s' * (len(new) != 1)}")
             title = wish.message or ("Publish" if there is None else "Update") + f" {root.name}"
             adds = {file.path: root / file.path for file in new}
             commit = self.writer.commit(adds, gone, title, parent=commit)

@@ -131,6 +131,20 @@ def test_blame_the_env(tmp_path: Path) -> None:
     assert caught.value.why == "ZeroDivisionError: division by zero (env.py:2)"
 
 
+@pytest.mark.parametrize(
+    "head", ["in the env's process", "in the process of env 3", "raised by env 3 in worker 1"]
+)
+def test_blame_the_env_in_its_own_process(tmp_path: Path, head: str) -> None:
+    """What came over from an env's process is its author's, and so is the place in it."""
+    error = ValueError("boom")
+    error.add_note(
+        f'{head}:\n  File "/x/envhub/zygote.py", line 1\n  File "/x/env.py", line 7, in f'
+    )
+    with pytest.raises(EnvFailedError) as caught, blaming(Client(), str(tmp_path)):
+        raise error
+    assert caught.value.why == "ValueError: boom (env.py:7)"
+
+
 def test_blame_envhub(tmp_path: Path) -> None:
     """An exception that did not is ours, and stays what it is; so do errors of ours."""
     with pytest.raises(ZeroDivisionError), blaming(Client(), str(tmp_path)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from envhub.cli.tracebacks import write_log
 from envhub.client import Client
 from envhub.errors import EnvExitError, EnvFailedError, EnvHubError
 from envhub.refs import parse
+
+_ELSEWHERE = re.compile(r"in the (env's process|process of env \d+):|raised by env \d+ ")
+_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 
 
 @contextmanager
@@ -57,12 +61,20 @@ def env_failed(error: Exception, what: str) -> EnvHubError:
 
 def where(error: BaseException) -> str:
     """An exception in one line, with the place that raised it."""
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    place = "".join(f" ({Path(frame.filename).name}:{frame.lineno})" for frame in last)
+    here = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    last = (_FRAME.findall(_told(error)) or here)[-1:]
+    place = "".join(f" ({Path(name).name}:{line})" for name, line in last)
     return f"{type(error).__name__}: {error}{place}"
 
 
+def _told(error: BaseException) -> str:
+    """The traceback that came with an exception from an env's own process."""
+    return "".join(note for note in getattr(error, "__notes__", ()) if _ELSEWHERE.match(note))
+
+
 def _ran_in(error: BaseException, roots: Sequence[Path]) -> bool:
+    if _told(error):
+        return True
     files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
     ours = Path(envhub.__file__).parent
     return any(

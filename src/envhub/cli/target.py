@@ -59,6 +59,8 @@ def writing(out: Output, token_file: Path | None) -> Client:
 
 def files_text(pushed: Pushed) -> str:
     """How many files were sent, in words."""
+    if not pushed.sent and not pushed.removed:
+        return f"{pushed.kept} there already, nothing has changed"
     parts = [
         f"{len(pushed.sent)} sent",
         f"{pushed.kept} there already" if pushed.kept else "",

@@ -169,7 +169,11 @@ class Writer:
             try:
                 self._api.delete_tag(self.repo, tag=name, repo_type=self.repo_type)
             except hf.RevisionNotFoundError as error:
-                raise RevisionNotFoundError(f"{self.repo} has no tag {name!r}") from error
+                names = ", ".join(self.tags())
+                hint = f"it has {names}" if names else "it has no tags"
+                raise RevisionNotFoundError(
+                    f"{self.repo} has no tag {name!r}", hint=hint
+                ) from error
 
     def delete(self) -> None:
         """Remove the repo for good."""
@@ -195,7 +199,7 @@ class Writer:
             if isinstance(cause, hf.HfHubHTTPError):
                 status = cause.response.status_code
                 if status in {_UNAUTHORIZED, _FORBIDDEN}:
-                    raise self._refused(_said(cause, status)) from cause
+                    raise self._refused(_said(cause, status), status) from cause
             if isinstance(cause, ConnectionError):
                 raise self._lost(cause) from cause
             raise
@@ -223,9 +227,13 @@ class Writer:
         finally:
             enable_progress_bars()
 
-    def _refused(self, why: str) -> NotAllowedError:
+    def _refused(self, why: str, status: int = _UNAUTHORIZED) -> NotAllowedError:
         what = f"{self.address} does not let you write to {self.repo}"
-        return NotAllowedError(what, why=why, hint=token_hint(self.address))
+        hint = token_hint(self.address)
+        if status == _FORBIDDEN:
+            owner = self.repo.partition("/")[0]
+            hint = f"ask {owner} for the right to, or take another token:\n{hint}"
+        return NotAllowedError(what, why=why, hint=hint)
 
     def _lost(self, error: Exception) -> HubUnreachableError:
         return HubUnreachableError(
