@@ -1,4 +1,4 @@
-"""`envhub demo` publishes, refuses, runs and films, on a machine without a network."""
+"""`envhub demo` publishes, finds, refuses, runs and films, on a machine without a network."""
 
 from __future__ import annotations
 
@@ -11,27 +11,30 @@ import av
 import pytest
 from click.testing import Result
 
-from envhub import proc
-from envhub.cli import demo
+import envhub
+from envhub.cli import demo, gallery
 from envhub.cli.report import Report
 from envhub.cli.run import perform
 from envhub.errors import EnvHubError
+from envhub.hubs.huggingface import HuggingFaceHub
+from envhub.testing import OwnHub
 
 Cli = Callable[..., Result]
 
-GALLERY = {entry.parent.name for entry in demo.GALLERY.glob("*/env.py")}
+GALLERY = {entry.parent.name for entry in gallery.GALLERY.glob("*/env.py")}
 
 
 def test_demo(cli: Cli, tmp_path: Path) -> None:
-    """The gallery is published, one is refused as a user sees it, then run and filmed."""
+    """The gallery is published and found, one is refused as a user sees it, then run and filmed."""
     done = cli("demo", "--into", tmp_path / "demo")
-    assert done.exit_code == 0
+    assert done.exit_code == 0, done.stderr
     heads = [line for line in done.stderr.splitlines() if " · " in line]
-    assert [head[0] for head in heads] == ["1", "2", "3"]
+    assert [head[0] for head in heads] == ["1", "2", "3", "4"]
     for name in GALLERY:
-        assert name in done.stderr
+        assert f"gallery/{name}" in done.stderr
+    assert "$ envhub search pusht" in done.stderr
     assert "error[untrusted]: Refusing to execute remote code" in done.stderr
-    assert "→ envhub run git+file:///" in done.stderr
+    assert "→ envhub run gallery/pusht@" in done.stderr
     assert "mean" in done.stdout
     assert f"Watch {tmp_path}/demo/pusht.mp4" in done.stdout
     with av.open(str(tmp_path / "demo" / "pusht.mp4")) as video:
@@ -42,33 +45,29 @@ def test_demo_as_data(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """In JSON it is one value; without gym-pusht, cartpole is what runs."""
     monkeypatch.setattr(demo, "find_spec", lambda _: None)
     done = cli("demo", "--into", tmp_path, "--json")
-    assert done.exit_code == 0
+    assert done.exit_code == 0, done.stderr
     data = json.loads(done.stdout)
     assert {repo["name"] for repo in data["published"]} == GALLERY
+    assert "gallery/cartpole" in {repo["ref"] for repo in data["found"]}
     assert data["refusal"]["code"] == "untrusted"
-    assert data["run"]["repo"] == "cartpole"
+    assert (data["run"]["repo"], data["run"]["hub"]) == ("gallery/cartpole", data["hub"])
     assert data["run"]["commit"] in {repo["commit"] for repo in data["published"]}
     assert Path(data["run"]["videos"][0]).is_file()
 
 
-def test_published_repos(tmp_path: Path) -> None:
-    """They are git repos with a tag, and the same commits each time, in nobody's name."""
-    first = list(demo.publish(demo.GALLERY, tmp_path / "a"))
-    (tmp_path / "b" / "cartpole").mkdir(parents=True)
-    (tmp_path / "b" / "cartpole" / "old").touch()
-    second = list(demo.publish(demo.GALLERY, tmp_path / "b"))
-    assert [repo.commit for repo in first] == [repo.commit for repo in second]
-    assert not (tmp_path / "b" / "cartpole" / "old").exists()
-    log = proc.run(["git", "log", "--format=%an %D"], cwd=tmp_path / "a" / "pusht").text
-    assert log == "envhub demo HEAD -> main, tag: v1.0"
+def test_published_repos(envhub_hub: OwnHub) -> None:
+    """Published again, nothing changes: the same commit and tag, and every file is there."""
+    first = list(gallery.publish(gallery.GALLERY, envhub_hub.inside))
+    assert list(gallery.publish(gallery.GALLERY, envhub_hub.inside)) == first
     cartpole = next(repo for repo in first if repo.name == "cartpole")
-    assert cartpole.ref == f"git+file://{tmp_path}/a/cartpole@v1.0"
-    assert cartpole.files == len(list((demo.GALLERY / "cartpole").glob("*")))
+    assert cartpole.ref == "gallery/cartpole@v1.0"
+    assert cartpole.files == len(list((gallery.GALLERY / "cartpole").glob("*")))
+    assert envhub.Client().resolve(cartpole.ref).commit == cartpole.commit
 
 
 def test_without_a_checkout(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed envhub has no gallery, and says so."""
-    monkeypatch.setattr(demo, "GALLERY", tmp_path)
+    monkeypatch.setattr(gallery, "GALLERY", tmp_path)
     done = cli("demo", "--into", tmp_path)
     assert (done.exit_code, "run it in a checkout: make demo" in done.stderr) == (1, True)
 
@@ -79,6 +78,17 @@ def test_refusal_must_happen(cli: Cli, tmp_path: Path, monkeypatch: pytest.Monke
     done = cli("demo", "--into", tmp_path)
     assert done.exit_code == 1
     assert "ran although nobody consented" in done.stderr
+
+
+def test_failure_of_the_search(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If nothing can be found the demo fails, too."""
+
+    def failing(*_: Any) -> Any:
+        raise EnvHubError("the hub is mute")
+
+    monkeypatch.setattr(HuggingFaceHub, "repos", failing)
+    done = cli("demo", "--into", tmp_path)
+    assert (done.exit_code, "the hub is mute" in done.stderr) == (1, True)
 
 
 def test_failure_of_the_env(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

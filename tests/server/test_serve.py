@@ -237,3 +237,27 @@ def test_missing_extra(cli: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, the command says what to install."""
     monkeypatch.setitem(sys.modules, "envhub.server.hub", None)
     assert "gym-envhub[hub]" in cli("hub", "gc", status=1).output
+
+
+def test_demo(cli: Call, tmp_path: Path) -> None:
+    """`--demo` publishes the gallery, again and again, and says what to look at and to type."""
+    for _ in range(2):
+        with serving(tmp_path / "demo", "--demo") as told:
+            found = cli("search", "cartpole", "--hub", told["url"], "--quiet").stdout
+            assert f"hub+{told['url']}/gallery/cartpole\n" in found
+    argv = [sys.executable, "-m", "envhub", "serve", "--demo", "--port", "0"]
+    with subprocess.Popen(
+        [*argv, "--data", str(tmp_path / "demo")], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        lines = list(
+            iter(
+                process.stderr.readline,
+                "  envhub init my-env && envhub push ./my-env --to you/my-env\n",
+            )
+        )
+        process.terminate()
+        process.stderr.read()
+    assert any("/gallery/pusht" in line for line in lines)
+    token = next(line.rpartition("=")[2].strip() for line in lines if "HF_TOKEN" in line)
+    assert token.startswith("hf_")

@@ -35,7 +35,7 @@ COMMANDS = {
     "doctor": ("doctor", "Check this machine: versions, hubs, cache, isolation."),
     "serve": ("serve", "Host a hub: publish, find and load env repos, on a machine of yours."),
     "hub": ("hub", "Look after a hub of one's own, also while it runs."),
-    "demo": ("demo", "Publish, refuse, run and film env repos, all on this machine."),
+    "demo": ("demo", "Publish, find, refuse, run and film env repos, all on this machine."),
     "completion": ("completion", "Print the script that completes commands in a shell."),
 }
 """Name → the module that has the command, and what it does in one line."""

@@ -66,8 +66,11 @@ def search(
         raise errors[0]
     found = [each for answer in answers for each in answer.found]
     out.emit(
-        {"found": [_data(each) for each in found], "failed": list(map(_failure, _down(answers)))},
-        *([_table(found)] if found else []),
+        {
+            "found": [found_data(each) for each in found],
+            "failed": list(map(_failure, _down(answers))),
+        },
+        *([found_table(found)] if found else []),
         brief=[each.ref for each in found],
     )
     for answer in _down(answers):
@@ -89,14 +92,15 @@ def _failure(answer: Answer) -> dict[str, str]:
     return {"hub": answer.hub, **answer.error.as_dict()}
 
 
-def _data(found: Found) -> dict[str, Any]:
+def found_data(found: Found) -> dict[str, Any]:
+    """A repo that was found, for `--json`."""
     fields = asdict(found)
     traits = fields.pop("traits")
     modified = found.modified.isoformat() if found.modified else None
     return {**fields, **traits, "modified": modified}
 
 
-def _table(found: Sequence[Found]) -> Table:
+def found_table(found: Sequence[Found]) -> Table:
     """One row each; columns that are empty in all rows are left out."""
     columns = {
         "ref": [each.ref for each in found],
