@@ -102,6 +102,14 @@ class Accounts:
             user,
         )
 
+    def members(self, org: int) -> list[sqlite3.Row]:
+        """The members of an organisation: `id`, `name`, `fullname`, `role`."""
+        return self._database.all(
+            "SELECT owners.id, owners.name, owners.fullname, members.role FROM members"
+            " JOIN owners ON owners.id = members.user WHERE members.org = ? ORDER BY owners.name",
+            org,
+        )
+
     def new_token(
         self,
         user: str,

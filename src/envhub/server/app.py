@@ -18,10 +18,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from envhub.errors import CommandError
+from envhub.server import html
 from envhub.server.call import MAX_BODY, Call, Route, reply, words_of
 from envhub.server.hub import Hub
 from envhub.server.refusals import Refusal, bad
-from envhub.server.routes import ROUTES, pages
+from envhub.server.routes import ROUTES
 
 logger = logging.getLogger("envhub.server")
 
@@ -72,51 +73,59 @@ class Router:
         for route in self._routes:
             match = route.pattern.fullmatch(path)
             if match and request.method in route.methods.split():
-                try:
-                    return route.name, await self._run(
-                        route, Call(self._hub, request, words_of(match))
-                    )
-                except Refusal as refusal:
-                    wanted = pages.refused if route in pages.ROUTES else refused
-                    return route.name, wanted(refusal)
-                except ClientDisconnect:
-                    return route.name, Response(status_code=499)
-                except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-                    return route.name, self._failed(request, error)
+                call = Call(self._hub, request, {})
+                return route.name, await self._tried(route, call, match)
             wrong_method = wrong_method or match is not None
-        return "none", refused(Refusal(405 if wrong_method else 404, "there is no such page"))
+        none = Refusal(405 if wrong_method else 404, "there is no such page")
+        return "none", refused(none, Call(self._hub, request, {}))
+
+    async def _tried(self, route: Route, call: Call, match: re.Match[str]) -> Response:
+        try:
+            call.words = words_of(match)
+            return await self._run(route, call)
+        except Refusal as refusal:
+            return refused(refusal, call)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            return refused(self._failed(call.request, error), call)
 
     async def _run(self, route: Route, call: Call) -> Response:
         if inspect.iscoroutinefunction(route.handler):
             if not route.open:
-                await run_in_threadpool(call.identify)
+                await run_in_threadpool(call.identify, session=route.session)
             answered: Response = await route.handler(call)
             return answered
         if call.request.method not in {"GET", "HEAD"}:
             call.body = await whole_body(call.request, MAX_BODY)
         return await run_in_threadpool(_handle, route, call)
 
-    def _failed(self, request: Request, error: Exception) -> Response:
+    def _failed(self, request: Request, error: Exception) -> Refusal:
         if isinstance(error, CommandError):
             logger.error("a program failed: %s", error)
-            return refused(Refusal(501, f"this hub cannot do that: {error.what}"))
+            return Refusal(501, f"this hub cannot do that: {error.what}")
         if isinstance(error, (pygit2.GitError, UnicodeError)):
             logger.warning("git refused %s: %s", request.url.path, error)
-            return refused(bad(f"git does not take this: {error}"))
+            return bad(f"git does not take this: {error}")
         logger.exception("%s %s failed", request.method, request.url.path, exc_info=error)
-        return refused(Refusal(500, "Internal Error - we're working hard to fix this"))
+        return Refusal(500, "Internal Error - we're working hard to fix this")
 
 
 def _handle(route: Route, call: Call) -> Response:
     """Find out who asks and answer, in one go: each trip to a thread costs."""
     if not route.open:
-        call.identify()
+        call.identify(session=route.session)
     response: Response = route.handler(call)
     return response
 
 
-def refused(refusal: Refusal) -> Response:
-    """A refusal, as clients understand it: words and kind in headers, since they read those."""
+def refused(refusal: Refusal, call: Call) -> Response:
+    """A refusal, as clients understand it: words and kind in headers, since they read those.
+
+    A browser, which says that it wants HTML, gets a page.
+    """
+    if "text/html" in call.request.headers.get("accept", ""):
+        return html.refused(call, refusal)
     # What the client sent may be in it, and a header is one line of printable ASCII.
     headers = {"X-Error-Message": re.sub(r"[^ -~]+", " ", refusal.message), **refusal.headers}
     if refusal.code:

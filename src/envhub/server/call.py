@@ -21,6 +21,7 @@ from envhub.server.commits import Author
 from envhub.server.hub import Hub
 from envhub.server.refusals import Refusal
 from envhub.server.repos import Repo
+from envhub.server.sessions import Session
 
 MAX_BODY = 20_000_000
 ANYBODY = "anonymous"
@@ -39,6 +40,7 @@ class Call:
         words: the parts of the path, unquoted.
         body: all of it, for handlers that do not read it themselves.
         caller: whose token came along; `None` for nobody's.
+        session: of the browser, if that is how the caller is known.
     """
 
     hub: Hub
@@ -46,27 +48,36 @@ class Call:
     words: Mapping[str, str]
     body: bytes = b""
     caller: Caller | None = None
+    session: Session | None = None
     _args: dict[str, list[str]] | None = field(default=None)
 
-    def identify(self) -> None:
+    def identify(self, *, session: bool = False) -> None:
         """Find out who asks, and whether they ask too often.
+
+        Args:
+            session: whether a browser's cookie counts, too. Others' pages can make a browser send
+                it, so it counts for what only reads, and for forms that prove to be ours.
 
         Raises:
             Refusal: 401 for a token that is nobody's; 429 for too many requests or wrong tokens.
         """
-        address = self.request.client.host if self.request.client else ""
         secret = _secret(self.request.headers.get("authorization", ""))
         if secret is not None:
             self.caller = self.hub.accounts.caller(secret)
             if self.caller is None:
                 # Only wrong tokens: others at this address may have right ones.
-                self.hub.failures.take(address)
+                self.hub.failures.take(self.address)
                 raise Refusal(
                     401,
                     "Invalid credentials in Authorization header",
                     WWW_Authenticate='Basic realm="envhub"',
                 )
-        self.hub.requests.take(f"user {self.caller.id}" if self.caller else f"address {address}")
+        elif session and self.cookie in self.request.cookies:
+            self.session = self.hub.sessions.find(self.request.cookies[self.cookie])
+            self.caller = self.session.caller if self.session else None
+        self.hub.requests.take(
+            f"user {self.caller.id}" if self.caller else f"address {self.address}"
+        )
 
     @property
     def user(self) -> Caller:
@@ -85,9 +96,24 @@ class Call:
         return Author(self.user.name, self.user.email or f"{self.user.name}@users.noreply")
 
     @property
+    def address(self) -> str:
+        """Where the request came from."""
+        return self.request.client.host if self.request.client else ""
+
+    @property
     def base(self) -> str:
         """The hub's address, as whoever asks knows it."""
         return self.hub.config.public_url.rstrip("/") or str(self.request.base_url).rstrip("/")
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach the hub over TLS."""
+        return "https" in {self.base.partition(":")[0], self.request.url.scheme}
+
+    @property
+    def cookie(self) -> str:
+        """The name of the session's cookie; over TLS browsers take it from nobody else."""
+        return "__Host-envhub" if self.secure else "envhub"
 
     @property
     def kind(self) -> str:
@@ -194,12 +220,14 @@ class Route:
         handler: a function that runs in a thread and gets the whole body, or an `async` one that
             reads the body itself.
         open: whether it is answered without asking who asks.
+        session: whether a browser's cookie says who asks.
     """
 
     methods: str
     pattern: re.Pattern[str]
     handler: Handler
     open: bool = False
+    session: bool = False
 
     @property
     def name(self) -> str:
@@ -207,9 +235,11 @@ class Route:
         return self.handler.__name__
 
 
-def route(methods: str, pattern: str, handler: Handler, *, open: bool = False) -> Route:
+def route(
+    methods: str, pattern: str, handler: Handler, *, open: bool = False, session: bool = False
+) -> Route:
     """Make a route from the text of its pattern."""
-    return Route(methods, re.compile(pattern), handler, open)
+    return Route(methods, re.compile(pattern), handler, open, session)
 
 
 def reply(value: Any, status: int = 200, **headers: str) -> Response:

@@ -177,6 +177,10 @@ class GitRepo:
         end = None if limit is None else skip + limit
         return (_log_entry(each) for each in itertools.islice(walk, skip, end))
 
+    def parents(self, commit: str) -> list[str]:
+        """The commits that a commit came from, the one that it changed first."""
+        return [str(parent.id) for parent in self.git[commit].peel(pygit2.Commit).parents]
+
     def pointers(self) -> set[Pointer]:
         """The LFS files of all commits that a ref leads to, also those that were pinned once."""
         found: set[Pointer] = set()

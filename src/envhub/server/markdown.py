@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from urllib.parse import quote
 
 import nh3
 from markdown_it import MarkdownIt
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
-from pygments.lexers import get_lexer_for_filename
+from pygments.lexers import TextLexer, get_lexer_by_name, get_lexer_for_filename
+from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
 from envhub.server.index import FRONT
 from envhub.server.recent import Recent
 
-MAX_TEXT = 400_000
+MAX_TEXT, MAX_COLOURED = 400_000, 150_000
 # fmt: off
 _TAGS = {
     "a", "abbr", "b", "blockquote", "br", "code", "dd", "del", "details", "div", "dl", "dt", "em",
@@ -36,18 +38,21 @@ _ATTRIBUTES = {
 _ADDRESSES = {"href", "src", "poster"}
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//|#", re.IGNORECASE)
 
-_reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+# What colours code in READMEs: pygments' names for kinds of words.
+_KINDS = {name for name in STANDARD_TYPES.values() if name}
+
 _pages: Recent[tuple[str, str], str] = Recent(20_000_000, len)
 
 
-def readme(text: str, base: str) -> str:
+def readme(text: str, base: str, oid: str) -> str:
     """A README as HTML, without its front matter.
 
     Args:
         text: Markdown, with HTML in it if its author liked.
         base: where relative addresses lead: the repo's files at one commit.
+        oid: git's hash of it.
     """
-    return _pages.get((base, text), lambda: _readme(text[:MAX_TEXT], base))
+    return _pages.get((base, oid), lambda: _readme(text[:MAX_TEXT], base))
 
 
 def _readme(text: str, base: str) -> str:
@@ -61,26 +66,62 @@ def _readme(text: str, base: str) -> str:
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         attribute_filter=moved,
+        allowed_classes={"span": _KINDS},
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener nofollow ugc",
     )
 
 
-def code(path: str, text: str) -> str:
-    """A file as HTML, coloured if its kind is known."""
-    return _pages.get((path.rpartition(".")[2], text), lambda: _code(path, text))
+def code(path: str, oid: str, read: Callable[[], bytes]) -> str:
+    """A file as HTML, coloured if its kind is known; empty if it is no text.
+
+    Args:
+        path: whose ending tells the kind.
+        oid: git's hash of it, by which the HTML is kept.
+        read: reads it, if need be.
+    """
+    name = path.rpartition("/")[2]
+    return _pages.get((name, oid), lambda: _code(name, read()))
 
 
-def _code(path: str, text: str) -> str:
+def _code(name: str, data: bytes) -> str:
     try:
-        lexer = get_lexer_for_filename(path)
+        text = data.decode()
+    except UnicodeDecodeError:
+        return ""
+    if not text or "\0" in text:
+        return ""
+    try:
+        lexer = get_lexer_for_filename(name) if len(text) <= MAX_COLOURED else TextLexer()
     except ClassNotFound:
-        lexer = get_lexer_for_filename("x.txt")
-    return str(highlight(text, lexer, HtmlFormatter(cssclass="code", linenos="inline")))
+        lexer = TextLexer()
+    formatter = HtmlFormatter(
+        cssclass="code", linenos="inline", linespans="L", lineanchors="", anchorlinenos=False
+    )
+    return str(highlight(text, lexer, formatter))
+
+
+def _fenced(text: str, language: str, _attributes: str) -> str:
+    """The code of a fence in a README, coloured if it says what it is."""
+    try:
+        lexer = get_lexer_by_name(language, stripnl=False)
+    except ClassNotFound:
+        return ""
+    return str(highlight(text[:MAX_COLOURED], lexer, HtmlFormatter(nowrap=True)))
+
+
+_reader = MarkdownIt("commonmark", {"html": True, "highlight": _fenced}).enable(
+    ["table", "strikethrough"]
+)
 
 
 def colours() -> str:
     """The style sheet of coloured code, for light and for dark."""
-    light = HtmlFormatter(style="default").get_style_defs(".code")
-    dark = HtmlFormatter(style="github-dark").get_style_defs(".code")
+    light, dark = (_rules(style) for style in ("xcode", "github-dark"))
     return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
+
+
+def _rules(style: str) -> str:
+    """The colours of words; background and line numbers are the pages' own."""
+    lines = HtmlFormatter(style=style).get_style_defs(["pre"]).splitlines()
+    return "\n".join(line for line in lines if line.startswith("pre .") and "linenos" not in line)

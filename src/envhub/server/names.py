@@ -36,7 +36,7 @@ RESERVED = frozenset(
     ]
 )
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
+NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
 _HEX = re.compile(r"[0-9a-fA-F]{40}")
 _GIT = re.compile(r"(?:\.git|git~\d+)[. ]*(?::.*)?", re.IGNORECASE)
 _MAX_PATH, _MAX_SEGMENT, _MAX_REF = 2000, 255, 200
@@ -48,7 +48,7 @@ def check_name(name: str, what: str = "repo") -> str:
     Raises:
         Refusal: 400, it has other characters, is reserved or too long.
     """
-    wrong = not _NAME.fullmatch(name) or "--" in name or ".." in name
+    wrong = not NAME.fullmatch(name) or "--" in name or ".." in name
     if wrong or name.lower().endswith((".git", ".ipynb")):
         raise bad(f"{name!r} is no name for a {what}: use letters, digits, '-', '_' and '.'")
     if what != "repo" and name.lower() in RESERVED:

@@ -23,7 +23,9 @@ _SAFE = {
     "Cross-Origin-Resource-Policy": "same-site",
     "Accept-Ranges": "bytes",
 }
-_PLAIN = re.compile(r"text/(?!html|xml|css)|image/(?!svg)|video/|audio/|application/(json|pdf)$")
+_PLAIN = re.compile(
+    r"text/(?!html|xml|css|.*script)|image/(?!svg)|video/|audio/|application/(json|pdf)$"
+)
 
 
 def resolve(call: Call) -> Response:
@@ -36,6 +38,8 @@ def resolve(call: Call) -> Response:
     headers = {**_SAFE, "X-Repo-Commit": commit, **_tags(entry), **_kind(call, entry)}
     if entry.lfs and call.hub.holdings.size(repo, entry.lfs.oid) is None:
         raise Refusal(404, f"the bytes of {entry.path} were never uploaded", X_Repo_Commit=commit)
+    if call.session:
+        headers["Cache-Control"] = "private, no-cache"
     if call.request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     if call.request.method == "GET":
@@ -76,7 +80,7 @@ def _kind(call: Call, entry: Entry) -> dict[str, str]:
     name = re.sub(r"[^\w. -]", "_", entry.path.rpartition("/")[2], flags=re.ASCII)
     way = "attachment" if call.flag("download") or not _PLAIN.match(guess) else "inline"
     kind = guess if _PLAIN.match(guess) else "application/octet-stream"
-    if entry.size < PIECE and re.search(r"\.(py|toml|ya?ml|md|cfg|ini|sh|xml)$", entry.path):
+    if entry.size < PIECE and re.search(r"\.(py|toml|ya?ml|md|cfg|ini|sh|xml|js|css)$", entry.path):
         kind, way = "text/plain; charset=utf-8", "inline"
     return {"Content-Type": kind, "Content-Disposition": f'{way}; filename="{name}"'}
 
@@ -111,5 +115,5 @@ async def _pieces(file: BufferedReader, low: int, high: int) -> AsyncIterator[by
 
 
 ROUTES = [
-    route("GET HEAD", rf"{SITE}/(?:resolve|raw)/{REVISION}/{PATH}", resolve),
+    route("GET HEAD", rf"{SITE}/(?:resolve|raw)/{REVISION}/{PATH}", resolve, session=True),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _KINDS = "datasets|spaces|kernels"
-_NAMES = r"(?P<owner>[^/]+)/(?P<name>[^/]+)"
+_NAMES = rf"(?P<owner>(?!(?:{_KINDS})/)[^/]+)/(?P<name>[^/]+)"
 
 API = rf"/api/(?P<kinds>models|{_KINDS})/{_NAMES}"
 SITE = rf"/(?:(?P<kinds>{_KINDS})/)?{_NAMES}"

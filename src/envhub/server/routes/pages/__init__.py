@@ -1,0 +1,21 @@
+"""Pages for people: what there is, what a repo is, and what its owner decides."""
+
+from __future__ import annotations
+
+from envhub.server.routes.pages import (
+    browse,
+    diffs,
+    env,
+    home,
+    owner,
+    rules,
+    sign_in,
+    static,
+    tokens,
+)
+
+ROUTES = [
+    route
+    for module in (static, home, sign_in, tokens, rules, browse, diffs, env, owner)
+    for route in module.ROUTES
+]
