@@ -25,8 +25,8 @@ repo without Python files has no block.
  "facets": ["action:discrete", "observation:vector", "tasks:1", "python:3.11", "checked:loads"]}
 ```
 
-`facets` are words that a repo can be filtered by, `GET /api/models?filter=action:discrete`, those of
-the head of `main`; docs/hosting.md lists them.
+`facets` are words that a repo can be filtered by, as in `GET /api/models?filter=action:discrete`;
+those of the head of `main` count. docs/hosting.md lists them.
 """
 
 from __future__ import annotations

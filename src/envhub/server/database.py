@@ -142,7 +142,44 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_token ON sessions (token);
 ALTER TABLE devices ADD COLUMN until REAL;
 """
-SCHEMAS = (_FIRST, _SESSIONS)
+_SEARCH = """
+ALTER TABLE repos ADD COLUMN serial INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE repos ADD COLUMN n_tasks INTEGER NOT NULL DEFAULT 0;
+UPDATE repos SET serial = ranked.number FROM (
+    SELECT id, row_number() OVER (ORDER BY modified, id) AS number FROM repos
+) AS ranked WHERE ranked.id = repos.id;
+DROP INDEX repos_owner;
+DROP INDEX repos_modified;
+DROP INDEX repos_created;
+CREATE UNIQUE INDEX repos_serial ON repos (serial);
+CREATE INDEX repos_owner ON repos (owner, serial);
+CREATE INDEX repos_kind ON repos (kind, serial);
+CREATE INDEX repos_id ON repos (kind, id);
+CREATE TABLE old_tags AS SELECT tag, serial FROM tags JOIN repos ON repos.id = tags.repo;
+CREATE TABLE old_words AS SELECT serial, names.name AS full_name, tags, body
+    FROM repos JOIN names ON names.rowid = repos.id JOIN words ON words.rowid = repos.id;
+DROP TABLE tags;
+DROP TABLE names;
+DROP TABLE words;
+CREATE TABLE tags (
+    tag TEXT NOT NULL,
+    serial INTEGER NOT NULL REFERENCES repos (serial) ON DELETE CASCADE,
+    PRIMARY KEY (tag, serial)
+) WITHOUT ROWID;
+CREATE INDEX tags_serial ON tags (serial);
+CREATE VIRTUAL TABLE names USING fts5 (name, tokenize = 'trigram', columnsize = 0);
+CREATE VIRTUAL TABLE words USING fts5 (
+    name, tags, body, tokenize = 'porter unicode61', columnsize = 0, prefix = '3 4 5'
+);
+INSERT INTO tags SELECT tag, serial FROM old_tags;
+INSERT INTO names (rowid, name) SELECT serial, full_name FROM old_words;
+INSERT INTO words (rowid, name, tags, body) SELECT serial, full_name, tags, body FROM old_words;
+DROP TABLE old_tags;
+DROP TABLE old_words;
+CREATE TRIGGER repos_gone AFTER DELETE ON repos BEGIN
+    DELETE FROM names WHERE rowid = old.serial; DELETE FROM words WHERE rowid = old.serial; END;
+"""
+SCHEMAS = (_FIRST, _SESSIONS, _SEARCH)
 """What made the database of a version from that of the version before; a new one is put last."""
 
 

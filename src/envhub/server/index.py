@@ -2,60 +2,39 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from sqlite3 import Connection
 from typing import Any
 
 import yaml
 
-from envhub.server.access import visible
 from envhub.server.accounts import Caller
 from envhub.server.database import Database
-from envhub.server.refusals import bad
 from envhub.server.repos import Repo, Repos
+from envhub.server.searching import ORDERS as ORDERS
+from envhub.server.searching import Query as Query
+from envhub.server.searching import Search
 
 MAX_CARD, MAX_WORDS, MAX_TAGS = 64_000, 20_000, 200
-ORDERS = {
-    "lastModified": "modified",
-    "createdAt": "created",
-    "downloads": "downloads",
-    "likes": "likes",
-    "trendingScore": "downloads",
-}
 
 FRONT = re.compile(r"---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|$)", re.DOTALL)
-_FEW = 1000
-_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """What is looked for.
+class Entry:
+    """What a repo is found by.
 
     Attributes:
-        kind: of the repos.
-        words: parts of the name, or words of the card.
-        author: the owner's name.
-        tags: all of which a repo must have.
-        gated: whether it must be gated, or must not.
-        order: a key of `ORDERS`.
-        ascending: the smallest first.
-        limit: how many at most.
-        cursor: where the last page ended.
+        name: `owner/name`.
+        tags: of its card, and what the hub found.
+        body: the words of its README.
     """
 
-    kind: str
-    words: str = ""
-    author: str = ""
-    tags: tuple[str, ...] = ()
-    gated: bool | None = None
-    order: str = "lastModified"
-    ascending: bool = False
-    limit: int = 100
-    cursor: str = ""
+    name: str
+    tags: list[str]
+    body: str
 
 
 class Index:
@@ -70,7 +49,7 @@ class Index:
     def __init__(self, database: Database, repos: Repos, *, open_to_all: bool = True) -> None:
         self._database = database
         self._repos = repos
-        self._open_to_all = open_to_all
+        self._search = Search(database, repos, open_to_all=open_to_all)
 
     def update(self, repo: Repo, *, force: bool = False) -> None:
         """Read a repo again if its `main` has moved since it was read last."""
@@ -88,48 +67,38 @@ class Index:
                 "UPDATE repos SET head = ?, card = ?, modified = ? WHERE id = ?",
                 (head, json.dumps(card, default=str), modified, repo.id),
             )
-            connection.execute("DELETE FROM tags WHERE repo = ?", (repo.id,))
-            pairs = [(tag, repo.id) for tag in tags]
-            connection.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", pairs)
-            for table in ("names", "words"):
-                connection.execute(f"DELETE FROM {table} WHERE rowid = ?", (repo.id,))  # noqa: S608 - a name of ours
-            name = repo.full_name
-            connection.execute("INSERT INTO names (rowid, name) VALUES (?, ?)", (repo.id, name))
-            connection.execute(
-                "INSERT INTO words (rowid, name, tags, body) VALUES (?, ?, ?, ?)",
-                (repo.id, name, " ".join(tags), body),
-            )
+            put(connection, repo.id, Entry(repo.full_name, tags, body), moved=head != repo.head)
 
     def search(self, caller: Caller | None, query: Query) -> tuple[list[Repo], str]:
         """A page of repos that the caller may see, and the cursor of the next (or nothing)."""
-        seen, values = visible(caller, open_to_all=self._open_to_all)
-        parts: list[tuple[str, Sequence[Any]]] = [
-            ("repos.kind = ?", [query.kind]),
-            (seen, values),
-            *_conditions(query),
-            *(self._tagged(tag) for tag in query.tags),
-        ]
-        column = ORDERS[query.order]
-        if query.cursor:
-            sign = ">" if query.ascending else "<"
-            parts.append((f"(repos.{column}, repos.id) {sign} (?, ?)", _opened(query.cursor)))
-        where = " AND ".join(condition for condition, _ in parts)
-        way = "ASC" if query.ascending else "DESC"
-        found = self._repos.select(
-            f"{where} ORDER BY repos.{column} {way}, repos.id {way} LIMIT ?",
-            *(value for _, given in parts for value in given),
-            query.limit + 1,
-        )
-        page = found[: query.limit]
-        more = len(found) > query.limit
-        return page, _cursor(getattr(page[-1], column), page[-1].id) if more else ""
+        return self._search.page(caller, query)
 
-    def _tagged(self, tag: str) -> tuple[str, Sequence[Any]]:
-        """A tag that few repos have leads to them; one that most have is looked for in each."""
-        few = "SELECT count(*) FROM (SELECT 1 FROM tags WHERE tag = ? LIMIT ?)"
-        if self._database.value(few, tag, _FEW) < _FEW:
-            return "repos.id IN (SELECT repo FROM tags WHERE tag = ?)", [tag]
-        return "EXISTS (SELECT 1 FROM tags WHERE tag = ? AND repo = repos.id)", [tag]
+
+def put(connection: Connection, repo: int, entry: Entry, *, moved: bool) -> None:
+    """Let a repo be found by an entry, and by it alone.
+
+    Args:
+        connection: in a transaction.
+        repo: its id.
+        entry: what it is found by from now on.
+        moved: whether it has changed, so that it is the last that did.
+    """
+    row = connection.execute("SELECT serial FROM repos WHERE id = ?", (repo,)).fetchone()
+    if row is None:  # it was deleted meanwhile
+        return
+    serial = row[0]
+    for table, column in (("tags", "serial"), ("names", "rowid"), ("words", "rowid")):
+        connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (serial,))  # noqa: S608 - names of ours
+    if moved:
+        (serial,) = connection.execute("SELECT max(serial) + 1 FROM repos").fetchone()
+        connection.execute("UPDATE repos SET serial = ? WHERE id = ?", (serial, repo))
+    connection.execute("INSERT INTO names (rowid, name) VALUES (?, ?)", (serial, entry.name))
+    connection.execute(
+        "INSERT INTO words (rowid, name, tags, body) VALUES (?, ?, ?, ?)",
+        (serial, entry.name, " ".join(entry.tags), entry.body),
+    )
+    pairs = [(tag, serial) for tag in entry.tags]
+    connection.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", pairs)
 
 
 def front_matter(readme: str) -> dict[str, Any]:
@@ -160,38 +129,3 @@ def _listed(value: Any) -> list[Any]:
     if isinstance(value, list):
         return [each for each in value if isinstance(each, (str, int, float))]
     return [value] if isinstance(value, (str, int, float)) else []
-
-
-def _conditions(query: Query) -> list[tuple[str, Sequence[Any]]]:
-    found: list[tuple[str, Sequence[Any]]] = []
-    if query.author:
-        found.append(("owners.name = ?", [query.author]))
-    if query.gated is not None:
-        found.append(("repos.gated != ''" if query.gated else "repos.gated = ''", []))
-    if query.words:
-        found.append(_spoken(query.words))
-    return found
-
-
-def _spoken(text: str) -> tuple[str, Sequence[Any]]:
-    """Repos whose name has the text, or that have all of its words."""
-    words = " ".join(f'"{word}"*' for word in _WORD.findall(text)[:10])
-    cards = "repos.id IN (SELECT rowid FROM words WHERE words MATCH ?)"
-    if len(text) < 3:  # a trigram index knows nothing shorter
-        name, value = "repos.name LIKE ? ESCAPE '\\'", re.sub(r"([\\%_])", r"\\\1", text) + "%"
-    else:
-        value = '"' + text.replace('"', '""').replace("\0", "") + '"'
-        name = "repos.id IN (SELECT rowid FROM names WHERE names MATCH ?)"
-    return (f"({name} OR {cards})", [value, words]) if words else (name, [value])
-
-
-def _cursor(value: float, number: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps([value, number]).encode()).decode()
-
-
-def _opened(cursor: str) -> list[Any]:
-    try:
-        value, number = json.loads(base64.urlsafe_b64decode(cursor))
-        return [float(value), int(number)]
-    except (ValueError, TypeError) as error:
-        raise bad(f"{cursor!r} is no cursor of this hub") from error

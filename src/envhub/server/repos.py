@@ -48,6 +48,8 @@ class Repo:
         downloads: how often an entry file was downloaded.
         likes: always 0 for now, since nothing gives any.
         git_bytes: what was written into git so far.
+        serial: grows with every change in the hub; the repo that changed last has the greatest.
+        n_tasks: of the env at `head`; 0 if it is none, or nobody knows.
     """
 
     id: int
@@ -67,6 +69,8 @@ class Repo:
     downloads: int
     likes: int
     git_bytes: int
+    serial: int
+    n_tasks: int
 
     @classmethod
     def of(cls, row: sqlite3.Row) -> Repo:
@@ -151,7 +155,8 @@ class Repos:
             now = time.time()
             self._database.change(
                 "INSERT INTO repos (key, kind, owner, name, visibility, sdk, cas, head, created,"
-                " modified) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " modified, serial) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(max(serial), 0) + 1"
+                " FROM repos",
                 *(key, kind, owner["id"], name, "private" if private else "public", sdk),
                 *(uuid.uuid4().hex, head, now, now),
             )
@@ -165,8 +170,6 @@ class Repos:
     def delete(self, repo: Repo) -> None:
         """Remove a repo for good; a crash on the way leaves what `gc` finds."""
         with self.lock(repo), self._database.write() as connection:
-            for table in ("names", "words"):
-                connection.execute(f"DELETE FROM {table} WHERE rowid = ?", (repo.id,))  # noqa: S608 - a name of ours
             for table in ("runs", "xorbs"):
                 connection.execute(f"DELETE FROM {table} WHERE cas = ?", (repo.cas,))  # noqa: S608 - as above
             connection.execute("DELETE FROM repos WHERE id = ?", (repo.id,))

@@ -65,7 +65,7 @@ def _item(call: Call, repo: Repo, wanted: set[str]) -> dict[str, Any]:
 def tags_by_type(call: Call) -> Response:
     """All tags of a kind of repos that everybody sees, the most used first."""
     rows = call.hub.database.all(
-        "SELECT tag, count(*) AS number FROM tags JOIN repos ON repos.id = tags.repo"
+        "SELECT tag, count(*) AS number FROM tags JOIN repos USING (serial)"
         " WHERE kind = ? AND visibility = 'public' GROUP BY tag ORDER BY number DESC, tag LIMIT ?",
         *(call.kind, MOST),
     )
