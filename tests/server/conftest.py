@@ -17,6 +17,7 @@ import pytest
 from envhub.proc import Completed, run
 from envhub.server.config import Config
 from envhub.server.hub import Hub
+from envhub.server.patience import Patience
 from envhub.server.serving import served
 
 USERS = ("ada", "bob", "eve")
@@ -131,11 +132,13 @@ def populated(folder: Path, **rules: Any) -> tuple[Hub, dict[str, str]]:
     return hub, {user: hub.accounts.new_token(user, "first") for user in USERS}
 
 
-def run_hub(folder: Path, **rules: Any) -> Iterator[Running]:
+def run_hub(
+    folder: Path, *, protocol: type[Patience] = Patience, **rules: Any
+) -> Iterator[Running]:
     """A running hub for as long as the generator is not exhausted."""
     hub, tokens = populated(folder, **rules)
     limits = httpx2.Limits(max_keepalive_connections=0)  # so that no test leaves a socket
-    with served(hub) as url, httpx2.Client(limits=limits, timeout=60) as client:
+    with served(hub, protocol=protocol) as url, httpx2.Client(limits=limits, timeout=60) as client:
         yield Running(hub, url, tokens, client)
     hub.close()
 

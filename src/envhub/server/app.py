@@ -8,17 +8,18 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 
 import pygit2
-from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Router as Lifespan
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from envhub.errors import CommandError
-from envhub.server import html
+from envhub.server import bodies, html
 from envhub.server.call import MAX_BODY, Call, Route, reply, words_of
 from envhub.server.hub import Hub
 from envhub.server.refusals import Refusal, bad
@@ -27,6 +28,8 @@ from envhub.server.routes import ROUTES
 logger = logging.getLogger("envhub.server")
 
 FLUSH_SECONDS = 10.0
+QUICK = 4
+"""Threads for requests that only look something up; more would only wait for each other."""
 
 
 class Router:
@@ -38,11 +41,13 @@ class Router:
     Args:
         hub: that answers.
         routes: the first that fits is taken.
+        quick: where requests are answered that only look something up.
     """
 
-    def __init__(self, hub: Hub, routes: Sequence[Route]) -> None:
+    def __init__(self, hub: Hub, routes: Sequence[Route], quick: Executor) -> None:
         self._hub = hub
         self._routes = routes
+        self._quick = quick
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -57,7 +62,7 @@ class Router:
         logger.info(
             "%s %s",
             request.method,
-            request.url.path,
+            request.scope["path"],
             extra={
                 "route": name,
                 "status": response.status_code,
@@ -96,8 +101,10 @@ class Router:
                 await run_in_threadpool(call.identify, session=route.session)
             answered: Response = await route.handler(call)
             return answered
-        if call.request.method not in {"GET", "HEAD"}:
-            call.body = await whole_body(call.request, MAX_BODY)
+        if call.request.method in {"GET", "HEAD"}:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._quick, _handle, route, call)
+        call.body = await bodies.whole(call.request, MAX_BODY)
         return await run_in_threadpool(_handle, route, call)
 
     def _failed(self, request: Request, error: Exception) -> Refusal:
@@ -133,35 +140,22 @@ def refused(refusal: Refusal, call: Call) -> Response:
     return reply({"error": refusal.message}, refusal.status, **headers)
 
 
-async def whole_body(request: Request, limit: int) -> bytes:
-    """The body of a request.
-
-    Raises:
-        Refusal: 413, it is longer than allowed.
-    """
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise Refusal(413, f"the body is longer than {limit} bytes")
-        parts.append(part)
-    return b"".join(parts)
-
-
 def make_app(hub: Hub, routes: Sequence[Route] = ROUTES) -> ASGIApp:
     """The ASGI application of a hub, which writes down what it counted when it ends."""
+    quick = ThreadPoolExecutor(QUICK, "quick")
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: object) -> AsyncIterator[None]:
         ended = asyncio.Event()
         flushing = asyncio.create_task(_flush(hub, ended))
         yield
         ended.set()
         await flushing
+        quick.shutdown()
 
-    app = Starlette(lifespan=lifespan)
-    app.router.default = Router(hub, routes)
-    return app
+    # Starlette's application has middleware besides, for what is done here already.
+    router = Router(hub, routes, quick)
+    return Lifespan(default=router, lifespan=lifespan, redirect_slashes=False)
 
 
 async def _flush(hub: Hub, ended: asyncio.Event) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,13 @@ import uvicorn
 from envhub.errors import ArgumentError
 from envhub.server.app import make_app
 from envhub.server.hub import Hub
+from envhub.server.patience import Patience
+
+if sys.platform != "win32":
+    import resource
 
 GRACE_SECONDS = 20
+CONNECTIONS = 8192
 _LOGGED = ("route", "status", "seconds", "client")
 
 
@@ -60,6 +66,7 @@ def run(hub: Hub, host: str, port: int, ready: Callable[[str], object]) -> None:
     """
     # When it has ended, uvicorn sends itself the signal again; to end was all that it asked for.
     before = signal.signal(signal.SIGTERM, lambda *_: None)
+    _most_files(CONNECTIONS)
     try:
         with _listening(host, port) as (listener, url):
             _Server(_config(hub), lambda: ready(url)).run(sockets=[listener])
@@ -68,11 +75,27 @@ def run(hub: Hub, host: str, port: int, ready: Callable[[str], object]) -> None:
 
 
 @contextmanager
-def served(hub: Hub, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """Serve in a thread for as long as the block runs; yields the hub's address."""
+def served(
+    hub: Hub,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    protocol: type[Patience] = Patience,
+    connections: int | None = None,
+) -> Iterator[str]:
+    """Serve in a thread for as long as the block runs; yields the hub's address.
+
+    Args:
+        hub: what to serve.
+        host: the address to listen at.
+        port: 0 for any that is free.
+        protocol: how long clients are waited for.
+        connections: more at once are told to come back; half as many as this process may have
+            files open if not said.
+    """
     up = threading.Event()
     with _listening(host, port) as (listener, url):
-        server = _Server(_config(hub), up.set)
+        server = _Server(_config(hub, protocol, connections), up.set)
         thread = threading.Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
         thread.start()
         up.wait()
@@ -93,15 +116,31 @@ def log_to_stderr(level: int = logging.INFO) -> None:
         logger.setLevel(level)
 
 
-def _config(hub: Hub) -> uvicorn.Config:
+def _config(
+    hub: Hub, protocol: type[Patience] = Patience, connections: int | None = None
+) -> uvicorn.Config:
     return uvicorn.Config(
         make_app(hub),
+        http=protocol,
+        # A request may need a file beside its connection.
+        limit_concurrency=connections or _most_files() // 2,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         ws="none",
     )
+
+
+def _most_files(wanted: int | None = None) -> int:
+    """How many files and connections this process may have open, or may have from now on."""
+    if sys.platform == "win32":
+        return CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if wanted and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft
 
 
 @contextmanager

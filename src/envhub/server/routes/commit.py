@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from envhub.hubs.lfs import Pointer
-from envhub.server import tidying
+from envhub.server import bodies, tidying
 from envhub.server.access import WRITE
 from envhub.server.attributes import is_ignored, is_lfs
 from envhub.server.blobs import SHA256
@@ -100,8 +100,7 @@ async def commit(call: Call) -> Response:
     _refuse_pull_requests(call)
     repo = await run_in_threadpool(call.repo, WRITE)
     reader = Reader(call, repo)
-    async for part in call.request.stream():
-        reader.feed(part)
+    await bodies.pour(call.request, reader.feed)
     reader.end()
     return await run_in_threadpool(_commit, call, repo, reader)
 
