@@ -25,7 +25,8 @@ _DATABASE = "hub.sqlite3"
 def back_up(hub: Hub, target: Path) -> int:
     """Copy a hub into a new folder; returns the number of repos.
 
-    Blobs never change, so on the same file system they are hard links and take no space.
+    Blobs never change, so on the same file system they are hard links and take no space; those in a
+    bucket stay there.
 
     Raises:
         ArgumentError: the folder is there already, and not empty.
@@ -42,7 +43,8 @@ def back_up(hub: Hub, target: Path) -> int:
     repos = copy.repos.select("1")
     for repo in repos:
         _copy_repo(hub, copy, repo)
-    for row in copy.database.all("SELECT sha256 FROM blobs"):
+    blobs = [] if hub.config.bucket else copy.database.all("SELECT sha256 FROM blobs")
+    for row in blobs:
         _copy_blob(hub, aside, row["sha256"])
     _settle(copy)
     copy.close()

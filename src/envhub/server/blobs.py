@@ -16,6 +16,8 @@ from typing import Protocol, Self
 from envhub.server.refusals import Refusal, bad
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
+ADDRESS_SECONDS = 6 * 3600.0
+"""How long an address that carries its own pass is good for."""
 
 _STRETCH = 32 << 20  # bytes that are worth sending on to the disk before the rest is here
 _HASHING = ThreadPoolExecutor(2, "hashing")
@@ -102,9 +104,18 @@ class FolderBlobs:
         return (path.name for path in paths if SHA256.fullmatch(path.name))
 
     def _path(self, sha256: str) -> Path:
-        if not SHA256.fullmatch(sha256):
-            raise bad(f"{sha256!r} is no SHA-256")
-        return self._folder / sha256[:2] / sha256[2:4] / sha256
+        return self._folder / name_of(sha256)
+
+
+def name_of(sha256: str) -> str:
+    """Where a blob is in a store.
+
+    Raises:
+        Refusal: 400, this is no hash.
+    """
+    if not SHA256.fullmatch(sha256):
+        raise bad(f"{sha256!r} is no SHA-256")
+    return f"{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
 class Spool:

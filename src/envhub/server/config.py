@@ -9,6 +9,25 @@ import msgspec
 from envhub.errors import ArgumentError
 
 
+class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A bucket for large files: the table `[bucket]` of `hub.toml`.
+
+    Attributes:
+        name: of the bucket.
+        endpoint: of what speaks like S3 elsewhere; AWS if empty.
+        region: of the bucket.
+        prefix: before the names of all objects.
+        redirect: whether clients fetch files from the bucket themselves, by signed addresses; else
+            the hub hands them on.
+    """
+
+    name: str
+    endpoint: str = ""
+    region: str = "us-east-1"
+    prefix: str = ""
+    redirect: bool = True
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rules of a hub; every field has a default, so the file need not exist.
 
@@ -24,6 +43,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         failures_per_minute: wrong tokens from one address before it has to wait.
         immutable_tags: a tag, once made, can be neither moved nor deleted.
         public_repos: whether repos may be seen without a token at all.
+        bucket: where large files are kept instead of in the data folder.
     """
 
     public_url: str = ""
@@ -37,6 +57,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     failures_per_minute: int = 60
     immutable_tags: bool = False
     public_repos: bool = True
+    bucket: Bucket | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Config:

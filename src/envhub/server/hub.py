@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pygit2
 
+from envhub.errors import MissingExtraError
 from envhub.server.access import Access
 from envhub.server.accounts import Accounts
-from envhub.server.blobs import FolderBlobs, Intake, Spool
+from envhub.server.blobs import BlobStore, FolderBlobs, Intake, Spool
 from envhub.server.config import Config
 from envhub.server.database import Database
 from envhub.server.downloads import Downloads
@@ -43,7 +44,7 @@ class Hub:
         self.accounts = Accounts(self.database)
         self.sessions = Sessions(self.database, self.accounts)
         self.repos = Repos(self.database, folder / "repos", folder / "locks")
-        self.blobs = FolderBlobs(folder / "blobs")
+        self.blobs = self._blobs()
         open_to_all = self.config.public_repos
         self.access = Access(self.database, open_to_all=open_to_all)
         self.index = Index(self.database, self.repos, open_to_all=open_to_all)
@@ -72,6 +73,20 @@ class Hub:
     def xet(self, repo: Repo) -> XetStore:
         """What Xet clients sent to a repo."""
         return XetStore(self.database, self.blobs, self.folder / "xet", repo.cas)
+
+    def _blobs(self) -> BlobStore:
+        if self.config.bucket is None:
+            return FolderBlobs(self.folder / "blobs")
+        try:
+            # Here, since it needs an optional extra.
+            from envhub.server.objects import connect
+        except ImportError as error:
+            raise MissingExtraError(
+                "a bucket needs a package that is not installed",
+                why=str(error),
+                hint='pip install "gym-envhub[hub,s3]"',
+            ) from error
+        return connect(self.config.bucket)
 
     def close(self) -> None:
         """Write down what was counted, and close the database."""

@@ -45,7 +45,8 @@ def resolve(call: Call) -> Response:
     if call.request.method == "GET":
         call.hub.downloads.add(repo.id, entry.path)
     if entry.lfs:
-        address = call.hub.blobs.address(entry.lfs.oid)
+        # An address is signed for GET; whoever only asks what there is, asks us.
+        address = call.hub.blobs.address(entry.lfs.oid) if call.request.method == "GET" else None
         if address:
             return RedirectResponse(address, 302, headers)
         return blob(call, entry.lfs.oid, entry.size, headers)

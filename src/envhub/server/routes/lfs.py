@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from envhub.server import bodies
 from envhub.server.access import READ, WRITE
-from envhub.server.blobs import SHA256
+from envhub.server.blobs import ADDRESS_SECONDS, SHA256
 from envhub.server.call import Call, reply, route
 from envhub.server.refusals import Refusal, bad
 from envhub.server.repos import Repo
@@ -18,7 +18,6 @@ from envhub.server.routes import files
 from envhub.server.routes.patterns import SITE
 
 KIND = "application/vnd.git-lfs+json"
-PASS_SECONDS = 6 * 3600.0
 MOST = 10_000
 
 
@@ -87,7 +86,7 @@ def _upload(call: Call, repo: Repo, wanted: Object) -> dict[str, Any]:
     auth = call.request.headers.get("authorization", "")
     return {
         "actions": {
-            "upload": {"href": href, "expires_in": int(PASS_SECONDS)},
+            "upload": {"href": href, "expires_in": int(ADDRESS_SECONDS)},
             "verify": {"href": verify, "header": {"Authorization": auth}},
         }
     }
@@ -97,12 +96,12 @@ def _download(call: Call, repo: Repo, wanted: Object) -> dict[str, Any]:
     if call.hub.holdings.size(repo, wanted.oid) is None:
         return {"error": {"code": 404, "message": "this repo has no such file"}}
     href = call.hub.blobs.address(wanted.oid) or _address(call, repo, wanted, "download")
-    return {"actions": {"download": {"href": href, "expires_in": int(PASS_SECONDS)}}}
+    return {"actions": {"download": {"href": href, "expires_in": int(ADDRESS_SECONDS)}}}
 
 
 def _address(call: Call, repo: Repo, wanted: Object, way: str) -> str:
     pass_ = call.hub.signer.sign(
-        f"lfs {way}", PASS_SECONDS, repo=repo.key, oid=wanted.oid, size=wanted.size
+        f"lfs {way}", ADDRESS_SECONDS, repo=repo.key, oid=wanted.oid, size=wanted.size
     )
     return f"{call.base}/api/blobs/{pass_}"
 
