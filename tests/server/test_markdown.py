@@ -104,3 +104,21 @@ def test_same_content_under_two_names() -> None:
     kept = {name: markdown.code(name, "same", lambda: text) for name in ("a.py", "a.txt")}
     assert 'class="k"' in kept["a.py"]
     assert 'class="k"' not in kept["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "---\ntags: [a]\n---\n# T\n\n![p](x.png)\n\nA **pole** on\na `cart`.\n",
+            "A pole on a cart.",
+        ),
+        ("<img src=x onerror=alert(1)>\n\n> no\n\n- no\n\n[link](x) <b>bold</b>", "link bold"),
+        ("# Only a title", ""),
+        ("", ""),
+        ("word " * 100, "word " * 39 + "word …"),
+    ],
+)
+def test_first_words(text: str, words: str) -> None:
+    """A list shows the first sentences of a README, as words and nothing else."""
+    assert markdown.first_words(text) == words

@@ -66,7 +66,7 @@ def refused(call: Call, refusal: Refusal) -> Response:
         refusal.status,
         status_code=refusal.status,
         title=title,
-        message=refusal.message,
+        message=sentence(refusal.message),
         sign_in=call.caller is None and refusal.status in {401, 403, 404},
     )
     answer.headers.update(refusal.headers)
@@ -105,6 +105,11 @@ def _environment() -> jinja2.Environment:
         ago=ago, day=day, bytes=in_bytes, number=short, quoted=lambda text: quote(text, safe="")
     )
     return made
+
+
+def sentence(text: str) -> str:
+    """Words that may be part of something, as a sentence."""
+    return text[:1].upper() + text[1:] + ("" if text[-1:] in ".!?" else ".")
 
 
 def in_bytes(size: float) -> str:

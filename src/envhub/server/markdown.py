@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from urllib.parse import quote
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import TextLexer, get_lexer_by_name, get_lexer_for_filename
@@ -70,6 +72,24 @@ def _readme(text: str, base: str) -> str:
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener nofollow ugc",
     )
+
+
+def first_words(text: str, most: int = 200) -> str:
+    """The first sentences of a README, as plain text; empty if it has none."""
+    tokens = _reader.parse(FRONT.sub("", text[:MAX_TEXT], count=1))
+    for before, token in pairwise(tokens):
+        if before.type == "paragraph_open" and before.level == 0:
+            words = "".join(map(_spoken, token.children or ())).strip()
+            if words:
+                return words if len(words) <= most else f"{words[:most].rsplit(' ', 1)[0]} …"
+    return ""
+
+
+def _spoken(token: Token) -> str:
+    """What of a part of a line is words."""
+    if token.type == "softbreak":
+        return " "
+    return token.content if token.type in {"text", "code_inline"} else ""
 
 
 def code(path: str, oid: str, read: Callable[[], bytes]) -> str:

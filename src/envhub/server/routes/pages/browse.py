@@ -58,7 +58,7 @@ def file(call: Call) -> Response:
         crumbs=crumbs(place, entry.path),
         entry=entry,
         code=code,
-        lines=code.count("\n"),
+        lines=code.count('<span id="L-'),
         look="picture" if kind in PICTURES else "film" if kind in FILMS else "",
         raw=place.raw(entry.path),
     )

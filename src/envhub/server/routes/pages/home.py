@@ -8,13 +8,18 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from envhub.server import html
+from envhub.server import html, markdown
 from envhub.server.call import Call, route
 from envhub.server.index import Query, tags_of
+from envhub.server.recent import Recent
 from envhub.server.repos import Repo
 
 PAGE, TAGS = 24, 4
 ORDERS = {"lastModified": "Newest", "downloads": "Most loaded", "createdAt": "Latest addition"}
+
+
+# By commit, which never changes.
+_lines: Recent[str, str] = Recent(20_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +41,19 @@ class Card:
     line: str = ""
 
     @classmethod
-    def of(cls, repo: Repo) -> Card:
-        """The card of a repo."""
+    def of(cls, call: Call, repo: Repo) -> Card:
+        """The card of a repo, for whoever asks."""
         card = json.loads(repo.card)
         tags = [tag for tag in tags_of(card) if ":" not in tag and tag != "envhub"]
-        line = card.get("description") or card.get("short_description")
-        return cls(repo, tags[:TAGS], line=line if isinstance(line, str) else "")
+        line = card.get("description")
+        if not isinstance(line, str):
+            open_to_all = not repo.gated and bool(repo.head)
+            line = _lines.get(repo.head, lambda: _line(call, repo)) if open_to_all else ""
+        return cls(repo, tags[:TAGS], line=line)
+
+
+def _line(call: Call, repo: Repo) -> str:
+    return markdown.first_words(call.hub.repos.git(repo).text(repo.head, "README.md"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +103,7 @@ def home(call: Call) -> Response:
         words=search.words,
         search=search,
         orders=ORDERS,
-        cards=[Card.of(repo) for repo in found],
+        cards=[Card.of(call, repo) for repo in found],
         following=search.address(cursor=cursor) if cursor else "",
         first=not call.arg("cursor"),
         closed=call.caller is None and not call.hub.config.public_repos,

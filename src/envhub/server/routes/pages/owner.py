@@ -43,7 +43,7 @@ def owner(call: Call) -> Response:
 
 def _cards(call: Call, kind: str) -> list[Card]:
     query = Query(kind, author=call.words["owner"], limit=PAGE)
-    return [Card.of(repo) for repo in call.hub.index.search(call.caller, query)[0]]
+    return [Card.of(call, repo) for repo in call.hub.index.search(call.caller, query)[0]]
 
 
 ROUTES = [route("GET HEAD", r"/(?P<owner>[^/]+)", owner, session=True)]
