@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -29,9 +30,22 @@ Specs = Mapping[str, GitIgnoreSpec]
 """Folder → the rules of the `.gitignore` in it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What belongs to a folder, put aside.
+
+    Attributes:
+        root: where.
+        left_out: what `.gitignore` leaves out, folders as a whole.
+    """
+
+    root: Path
+    left_out: tuple[str, ...]
+
+
 @contextmanager
-def parcel(folder: Path, home: Path) -> Iterator[Path]:
-    """Put aside what belongs to a folder for as long as the block runs; yields where.
+def parcel(folder: Path, home: Path) -> Iterator[Parcel]:
+    """Put aside what belongs to a folder for as long as the block runs.
 
     Its place is the same each time, so that what was installed for it is found again.
 
@@ -54,10 +68,11 @@ def parcel(folder: Path, home: Path) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
         root = place / (whole.name or "root")
         root.mkdir(parents=True)
+        left_out: list[str] = []
         try:
-            for path, file in _belonging(whole):
+            for path, file in _belonging(whole, left_out):
                 _put(file, root / path)
-            yield root
+            yield Parcel(root, tuple(left_out))
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
@@ -80,8 +95,8 @@ def _put(file: Path, target: Path) -> None:
     shutil.copyfile(file, target)
 
 
-def _belonging(root: Path) -> Iterator[tuple[str, Path]]:
-    """Path in the repo and file on disk of all that belongs to a folder."""
+def _belonging(root: Path, left_out: list[str]) -> Iterator[tuple[str, Path]]:
+    """Path in the repo and file on disk of all that belongs to a folder; notes what does not."""
     folders: list[tuple[str, Specs]] = [("", {})]
     while folders:
         prefix, specs = folders.pop()
@@ -92,8 +107,8 @@ def _belonging(root: Path) -> Iterator[tuple[str, Path]]:
                 continue
             is_folder = entry.is_dir() and not entry.is_symlink()
             if _is_ignored(f"{path}/" if is_folder else path, specs):
-                continue
-            if is_folder:
+                left_out.append(path)
+            elif is_folder:
                 folders.append((f"{path}/", specs))
             else:
                 yield path, _file(root, path)

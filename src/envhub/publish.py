@@ -12,9 +12,15 @@ from envhub import card, disk
 from envhub.check import Found, check
 from envhub.client import Client
 from envhub.credentials import find_secrets
-from envhub.errors import EntryNotFoundError, EnvHubError, MissingDependencyError, SecretError
+from envhub.errors import (
+    EntryNotFoundError,
+    EnvHubError,
+    LoadError,
+    MissingDependencyError,
+    SecretError,
+)
 from envhub.manifest import Manifest, read_manifest
-from envhub.parcel import parcel
+from envhub.parcel import Parcel, parcel
 from envhub.pins import Pin
 from envhub.refs import Ref
 from envhub.shipping import Desk, Pushed, Say, Wish, load_line
@@ -56,7 +62,8 @@ def push(
     """
     wish = replace(wish or Wish(), **options)
     desk = Desk.open(client or Client(lock=False), to, wish.tag, say)
-    with parcel(Path(folder), desk.user.settings.home) as root, _speaking_of(Path(folder), root):
+    with parcel(Path(folder), desk.user.settings.home) as sent, _speaking_of(Path(folder), sent):
+        root = sent.root
         say("looking for secrets")
         refuse_secrets(root, wish.allow_secrets)
         pin = _entry(desk.user, root)
@@ -143,11 +150,14 @@ def _try(user: Client, pin: Pin, manifest: Manifest, say: Say) -> Found:
 
 
 @contextmanager
-def _speaking_of(folder: Path, root: Path) -> Iterator[None]:
+def _speaking_of(folder: Path, sent: Parcel) -> Iterator[None]:
     """Name the user's folder where an error names the one that its files were put aside in."""
     try:
         yield
     except EnvHubError as error:
         for name in ("what", "why", "hint"):
-            setattr(error, name, getattr(error, name).replace(str(root), str(folder)))
+            setattr(error, name, getattr(error, name).replace(str(sent.root), str(folder)))
+        if isinstance(error, LoadError) and sent.left_out:  # it may be what the env looked for
+            names = ", ".join(sent.left_out[:_MOST_SHOWN])
+            error.hint = f"{error.hint}\n.gitignore leaves out {names}".strip()
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,9 @@ def writing(out: Output, token_file: Path | None) -> Client:
         click.UsageError: there is none in it.
     """
     user = client(out)
+    # The bars are huggingface_hub's, which draws them into files, too.
+    watched = user.settings.progress and sys.stderr.isatty()
+    user.settings = replace(user.settings, progress=watched)
     if token_file:
         words = token_file.read_text(encoding="utf-8", errors="replace").split()
         if len(words) != 1:

@@ -117,20 +117,23 @@ class Writer:
         Raises:
             AlreadyThereError: somebody else has changed it meanwhile.
         """
-        operations: list[CommitOperationAdd | CommitOperationDelete] = [
-            *(CommitOperationAdd(path, file) for path, file in sorted(files.items())),
-            *(CommitOperationDelete(path, is_folder=False) for path in sorted(gone)),
-        ]
+        adds = [CommitOperationAdd(path, file) for path, file in sorted(files.items())]
+        removals = [CommitOperationDelete(path, is_folder=False) for path in sorted(gone)]
         title, _, description = message.partition("\n")
         with self._meant(), self._bars(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that a data file is one
+            # By itself, since what `.gitignore` leaves out is not huggingface_hub's to decide.
+            kind = self.repo_type
+            self._api.preupload_lfs_files(
+                self.repo, adds, repo_type=kind, gitignore_content="", free_memory=False
+            )
             try:
                 made = self._api.create_commit(
                     self.repo,
-                    operations,
+                    [*adds, *removals],
                     commit_message=title,
                     commit_description=description.strip(),
-                    repo_type=self.repo_type,
+                    repo_type=kind,
                     parent_commit=parent,
                 )
             except hf.HfHubHTTPError as error:
