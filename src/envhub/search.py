@@ -1,19 +1,19 @@
 """Find env repos: one question to several hubs at once, and what each of them answers.
 
 Any hub that has `GET /api/models` with `search` and `filter` will do. A hub like ours knows what
-its envs are, and filters by that itself; of the others' repos it is read from their cards, where
-`envhub push` has written it.
+its envs are, and filters by that itself (`envhub.server.facets`); of others it is read from their
+cards, where `envhub push` has written it.
 """
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
-from itertools import chain, islice, takewhile
+from itertools import chain, islice
 from typing import Any, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -27,8 +27,8 @@ from envhub.settings import Settings
 
 TAG: Final = "envhub"
 """What env repos are tagged with, on every hub."""
-MOST_READ: Final = 2000
-"""Repos of one hub that are looked at, where the hub cannot filter them itself."""
+MOST_READ: Final = 1000
+"""Repos of one hub whose cards are read, where the hub does not know of enough that fit."""
 ENGINES: Final = ("mujoco", "pybullet", "box2d", "brax", "genesis-world", "isaacsim", "sapien")
 """Packages that are simulators, by their names on package indexes."""
 PIXELS: Final = "pixels"
@@ -230,17 +230,25 @@ def _ask(address: str, query: Query, settings: Settings, most: int) -> Answer:
 
 
 def _fitting(hub: HuggingFaceHub, query: Query, most: int) -> Iterator[Listed]:
-    """The repos that fit: filtered by the hub if it can do that, else here."""
-    mine = hub.repos(query.words, [*query.common, *query.facets], min(most, 100))
+    """The repos that fit: first those that the hub knows of, then those whose cards say so.
+
+    To a hub that knows nothing of envs the facets are tags that nobody has.
+    """
+    page = min(most, 100)
+    mine = hub.repos(query.words, [*query.common, *query.facets], page)
     if not query.facets:
         return mine
-    first = next(mine, None)
-    if first and first.env:
-        return chain([first], mine)
-    # To a hub that knows nothing of envs the facets were tags. One that does know has no such env,
-    # so the rest is not worth reading once a block gives it away.
-    all_ = islice(hub.repos(query.words, query.common), MOST_READ)
-    return (each for each in takewhile(lambda each: not each.env, all_) if traits(each).fit(query))
+    others = islice(hub.repos(query.words, query.common), MOST_READ)
+    fitting = (each for each in others if traits(each).fit(query))
+    return _each_once(chain(mine, fitting))
+
+
+def _each_once(listed: Iterable[Listed]) -> Iterator[Listed]:
+    seen = set()
+    for each in listed:
+        if each.id not in seen:
+            seen.add(each.id)
+            yield each
 
 
 def _found(listed: Listed, hub: HuggingFaceHub, settings: Settings) -> Found:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from envhub.testing import ServedHub, repos
+from envhub.testing import OwnHub, ServedHub, repos
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(1800)]
 
@@ -223,6 +223,41 @@ ours.uninstall()
 assert lerobot.envs.make_env is before
 """
     assert run("-c", code).stdout == "3\nEnvDict 1 True\n"
+
+
+UNMODIFIED = """
+import sys
+from lerobot.envs import make_env
+assert "envhub" not in sys.modules
+made = make_env("lab/arms@v1.0:tasks/push.py", n_envs=2, trust_remote_code=True)
+env = made["hub_env"][0]
+observation, _ = env.reset(seed=3)
+print(env.num_envs, observation.tolist(), env.step(env.action_space.sample())[0].tolist())
+"""
+
+
+@pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
+def test_unmodified(python: str, tmp_path: Path, envhub_hub: OwnHub, private: bool) -> None:
+    """LeRobot by itself loads `owner/repo@tag:path.py` from a hub of one's own, given its address.
+
+    A private repo needs a token of somebody who may read it, and nothing else.
+    """
+    files = {f"tasks/{path.replace('env', 'push')}": text for path, text in repos.COUNTER.items()}
+    envhub_hub.add("lab/arms", files, tag="v1.0", private=private)
+    envhub_hub.add("lab/arms", {"tasks/push.py": "raise SystemExit('a later commit')"})
+
+    def load(user: str) -> subprocess.CompletedProcess[str]:
+        own = {"HF_HUB_CACHE": str(tmp_path / user), "HF_TOKEN": envhub_hub.token_of(user)}
+        words = [python, "-c", UNMODIFIED]
+        return subprocess.run(
+            words, env={**os.environ, **own}, capture_output=True, text=True, check=False
+        )
+
+    done = load("lab")
+    assert done.stdout == "2 [[0, 3], [0, 4]] [[1, 3], [1, 4]]\n", done.stderr
+    refused = load("eve")
+    assert (refused.returncode != 0) == private
+    assert ("RepositoryNotFoundError" in refused.stderr) == private
 
 
 def test_upstream(run: Run, tmp_path: Path) -> None:
