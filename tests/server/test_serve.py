@@ -131,38 +131,6 @@ def test_own_client(running: Running, tmp_path: Path) -> None:
         stranger.make_env(gated, trust_remote_code=True, isolation="inline")
 
 
-def test_signing_in_by_device(running: Running) -> None:
-    """A device gets a token when somebody types its code into the page, and only then."""
-    client = running.client
-    device = client.post(f"{running.url}/oauth/device", data={"client_id": "hf"}).json()
-    wish = {
-        "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
-        "device_code": device["device_code"],
-    }
-    poll = f"{running.url}/oauth/token"
-    first = client.post(poll, data=wish)
-    assert (first.status_code, first.json()) == (400, {"error": "authorization_pending"})
-    assert client.post(poll, data=wish).json() == {"error": "slow_down"}
-    page = client.get(device["verification_uri_complete"])
-    assert device["user_code"] in page.text
-    assert "script" not in page.headers["content-security-policy"]
-    form = {"code": device["user_code"], "token": "hf_wrong"}
-    address = f"{running.url}/device"
-    assert client.post(address, data=form).status_code == 401
-    narrow = running.hub.accounts.new_token("ada", "n", "fine", scopes={"a/b": "read"})
-    assert client.post(address, data=form | {"token": narrow}).status_code == 403
-    right = form | {"token": running.tokens["ada"]}
-    assert client.post(address, data=right | {"code": "AAAA-AAAA"}).status_code == 404
-    assert "signed in as ada" in client.post(address, data=right).text
-    assert client.post(address, data=right).status_code == 404
-    got = client.post(poll, data=wish).json()
-    assert running.get("/api/whoami-v2", token=got["access_token"]).json()["name"] == "ada"
-    assert client.post(poll, data=wish).json() == {"error": "expired_token"}
-    assert client.post(poll, data={"grant_type": "x"}).json() == {"error": "unsupported_grant_type"}
-    odd = client.get(f"{address}?code=%22%3E%3Cscript%3E")
-    assert "<script>" not in odd.text
-
-
 def test_tokens_and_organisations(cli: Call) -> None:
     """Users, organisations and tokens can be made, listed and taken back."""
     shown = cli("hub", "user", "add", "ada").output

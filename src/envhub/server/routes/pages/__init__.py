@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from envhub.server.routes.pages import (
     browse,
+    device,
     diffs,
     env,
     home,
@@ -16,6 +17,6 @@ from envhub.server.routes.pages import (
 
 ROUTES = [
     route
-    for module in (static, home, sign_in, tokens, rules, browse, diffs, env, owner)
+    for module in (static, home, sign_in, device, tokens, rules, browse, diffs, env, owner)
     for route in module.ROUTES
 ]
