@@ -124,7 +124,7 @@ def _extra(env_id: str) -> str:
         ArgumentError: Gymnasium does not have it.
     """
     try:
-        module = str(gymnasium.spec(env_id).entry_point)
+        entry = gymnasium.spec(env_id).entry_point
     except gymnasium.error.Error as error:
         own = [each for each in gymnasium.registry if "/" not in env_id and "/" not in each]
         near = difflib.get_close_matches(env_id, own, 1, 0.4)
@@ -132,6 +132,7 @@ def _extra(env_id: str) -> str:
         raise ArgumentError(
             f"Gymnasium has no id {env_id!r}", why=" ".join(str(error).split()), hint=hint
         ) from error
+    module = entry if isinstance(entry, str) else str(getattr(entry, "__module__", ""))
     top, _, rest = module.partition(".envs.")
     if top != "gymnasium":
         raise ArgumentError(
