@@ -155,7 +155,7 @@ def _lines(patch: pygit2.Patch, most: int) -> Iterator[Line]:
 
 
 def _line(line: pygit2.DiffLine) -> Line:
-    text = line.content.rstrip("\r\n")
+    text = line.content.strip("\r\n")
     cut = text[:WIDTH] + " …" if len(text) > WIDTH else text
     kind = line.origin if line.origin in "+- " else "@"
     known = [None if number < 0 else number for number in (line.old_lineno, line.new_lineno)]
