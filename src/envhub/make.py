@@ -15,6 +15,7 @@ from envhub.isolation.inline import Inline
 from envhub.isolation.process import Process
 from envhub.isolation.sandbox import cage
 from envhub.isolation.sandbox.levels import OFF, Level
+from envhub.isolation.sandbox.quota import Quota
 from envhub.isolation.world import World, callers
 from envhub.parameters import EVERYTHING, Choice
 from envhub.trust import Allowed
@@ -41,6 +42,7 @@ def make(
     world: World | None = None,
     vector: Options | None = None,
     sandbox: str = AUTO,
+    quota: Quota | None = None,
 ) -> EnvDict:
     """Run the repo's `make_env` and give its result the one shape.
 
@@ -61,6 +63,7 @@ def make(
         vector: how the workers of vector envs run.
         sandbox: `"auto"`: the strongest that this machine has; `"require"`: that, or an error;
             `"off"`: none.
+        quota: how much of the machine it may take in the sandbox.
 
     Raises:
         UntrustedError: the consent is for another commit.
@@ -82,7 +85,7 @@ def make(
         around = _no_sandbox(sandbox)
         tasks = choice.share(inline.make(source, request))
         return EnvDict(tasks, pin=source.pin, level=level, sandbox=around)
-    fence = cage.choose(sandbox, allowed.permissions)
+    fence = cage.choose(sandbox, allowed.permissions, quota=quota)
     granted = replace(world or callers(), permissions=allowed.permissions)
     tasks = choice.share(Process(granted, vector, fence).make(source, request))
     return EnvDict(tasks, pin=source.pin, level=level, sandbox=fence.level)

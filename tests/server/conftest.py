@@ -123,7 +123,7 @@ def _line(path: str, content: bytes | str | None) -> dict[str, Any]:
 
 def populated(folder: Path, **rules: Any) -> tuple[Hub, dict[str, str]]:
     """A hub's folder with three users and the organisation `lab` of ada (admin) and bob (read)."""
-    hub = Hub(folder, Config(**{"durable": False, **rules}))
+    hub = Hub(folder, Config(**{"durable": False, "examine": False, **rules}))
     for user in USERS:
         hub.accounts.add(user, email=f"{user}@example.org")
     hub.accounts.add("lab", "org")

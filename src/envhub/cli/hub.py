@@ -55,8 +55,13 @@ def extra() -> Iterator[None]:
 
 
 @contextmanager
-def opened(data: Path, *, public_url: str = "") -> Iterator[Hub]:
+def opened(data: Path, *, public_url: str = "", validate: bool = False) -> Iterator[Hub]:
     """The hub in a folder, for as long as the block runs.
+
+    Args:
+        data: the folder.
+        public_url: the address that others reach it by, if it is not that of `hub.toml`.
+        validate: run the envs of new commits, even if `hub.toml` does not say so.
 
     Raises:
         MissingExtraError, ArgumentError: see `extra`.
@@ -70,6 +75,8 @@ def opened(data: Path, *, public_url: str = "") -> Iterator[Hub]:
         config = Config.read(data)
         if public_url:
             config = msgspec.structs.replace(config, public_url=public_url)
+        if validate:
+            config = msgspec.structs.replace(config, validate=True)
         with closing(Hub(data, config)) as made:
             yield made
 

@@ -26,6 +26,7 @@ VISITOR = "you"
     epilog=examples(
         "envhub serve --data ./hub",
         "envhub serve --demo --data ./demo",
+        "envhub serve --validate --data ./hub",
         "envhub serve --data /srv/envhub --host 0.0.0.0 --port 80 --public-url https://envs.lab.org",
     )
 )
@@ -40,6 +41,7 @@ VISITOR = "you"
 )
 @click.option("--public-url", default="", help="Address of the proxy that others reach it by.")
 @click.option("--demo", is_flag=True, help="Publish the gallery in it, and say what to try.")
+@click.option("--validate", is_flag=True, help="Run the envs of new commits, too, in a sandbox.")
 @click.option("--log-level", default="info", help="debug, info, warning or error.")
 @output_options
 @click.pass_obj
@@ -52,10 +54,11 @@ def serve(
     port: int,
     public_url: str,
     demo: bool,
+    validate: bool,
     log_level: str,
 ) -> None:
     """Host a hub: publish, find and load env repos, on a machine of yours."""
-    with opened(data, public_url=public_url) as hub:
+    with opened(data, public_url=public_url, validate=validate) as hub:
         # Here, since they need the optional extra, which `opened` has made sure of.
         from envhub.server import serving
 

@@ -31,9 +31,12 @@ those of the head of `main` count. docs/hosting.md lists them.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Struct
+
+GROUPS: Final = ("action", "observation", "engine", "python", "license", "permission", "checked")
+"""The facets that are counted, in the order in which people want them."""
 
 State = Literal["waiting", "read", "checked"]
 
@@ -128,6 +131,8 @@ class About(Struct, frozen=True, omit_defaults=False):
         checks: what was looked at.
         sandbox: the cage that it ran in; empty if it was not run.
         seconds: how long it took.
+        preview: the path of a picture or video in the repo, by its manifest; where it is, when the
+            block is shown.
         facets: words that it can be filtered by.
     """
 
@@ -146,4 +151,5 @@ class About(Struct, frozen=True, omit_defaults=False):
     checks: tuple[Check, ...] = ()
     sandbox: str = ""
     seconds: float = 0.0
+    preview: str = ""
     facets: tuple[str, ...] = ()

@@ -148,8 +148,10 @@ def make_app(hub: Hub, routes: Sequence[Route] = ROUTES) -> ASGIApp:
     async def lifespan(_: object) -> AsyncIterator[None]:
         ended = asyncio.Event()
         flushing = asyncio.create_task(_flush(hub, ended))
+        await run_in_threadpool(hub.jobs.start)
         yield
         ended.set()
+        await run_in_threadpool(hub.jobs.stop)
         await flushing
         quick.shutdown()
 

@@ -43,6 +43,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         failures_per_minute: wrong tokens from one address before it has to wait.
         immutable_tags: a tag, once made, can be neither moved nor deleted.
         public_repos: whether repos may be seen without a token at all.
+        examine: whether new commits are read in the background, to know what envs they have.
+        validate: whether these envs are also run, caged.
+        validate_seconds: that looking at one commit may take.
+        validate_memory: bytes that an env may take while it runs.
+        validate_bytes: of large files that an env may have and be run.
+        validate_cache: bytes of the packages of envs that are kept for the next one.
         bucket: where large files are kept instead of in the data folder.
     """
 
@@ -57,6 +63,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     failures_per_minute: int = 60
     immutable_tags: bool = False
     public_repos: bool = True
+    examine: bool = True
+    validate: bool = False
+    validate_seconds: float = 180.0
+    validate_memory: int = 2_000_000_000
+    validate_bytes: int = 2_000_000_000
+    validate_cache: int = 10_000_000_000
     bucket: Bucket | None = None
 
     @classmethod

@@ -179,7 +179,32 @@ DROP TABLE old_words;
 CREATE TRIGGER repos_gone AFTER DELETE ON repos BEGIN
     DELETE FROM names WHERE rowid = old.serial; DELETE FROM words WHERE rowid = old.serial; END;
 """
-SCHEMAS = (_FIRST, _SESSIONS, _SEARCH)
+_ABOUT = """
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE,
+    sha TEXT NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (repo, sha)
+);
+CREATE TABLE abouts (
+    repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE,
+    sha TEXT NOT NULL,
+    block TEXT NOT NULL,
+    ran INTEGER NOT NULL,
+    examined REAL NOT NULL,
+    PRIMARY KEY (repo, sha)
+) WITHOUT ROWID;
+CREATE TABLE previews (
+    repo INTEGER NOT NULL,
+    sha TEXT NOT NULL,
+    type TEXT NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (repo, sha),
+    FOREIGN KEY (repo, sha) REFERENCES abouts ON DELETE CASCADE
+);
+"""
+SCHEMAS = (_FIRST, _SESSIONS, _SEARCH, _ABOUT)
 """What made the database of a version from that of the version before; a new one is put last."""
 
 

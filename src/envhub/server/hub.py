@@ -7,6 +7,7 @@ from pathlib import Path
 import pygit2
 
 from envhub.errors import MissingExtraError
+from envhub.server.abouts import Abouts
 from envhub.server.access import Access
 from envhub.server.accounts import Accounts
 from envhub.server.blobs import BlobStore, FolderBlobs, Intake, Spool
@@ -15,6 +16,7 @@ from envhub.server.database import Database
 from envhub.server.downloads import Downloads
 from envhub.server.holdings import Holdings
 from envhub.server.index import Index
+from envhub.server.jobs import Jobs
 from envhub.server.limits import Limit
 from envhub.server.metrics import Metrics
 from envhub.server.repos import Repo, Repos
@@ -47,7 +49,9 @@ class Hub:
         self.blobs = self._blobs()
         open_to_all = self.config.public_repos
         self.access = Access(self.database, open_to_all=open_to_all)
-        self.index = Index(self.database, self.repos, open_to_all=open_to_all)
+        self.abouts = Abouts(self.database)
+        self.index = Index(self.database, self.repos, self.abouts, open_to_all=open_to_all)
+        self.jobs = Jobs(self)
         self.holdings = Holdings(
             self.database, self.blobs, self.repos, self.access, quota=self.config.quota
         )

@@ -10,12 +10,14 @@ from typing import Any
 
 import yaml
 
+from envhub.server.about import GROUPS
+from envhub.server.abouts import Abouts
 from envhub.server.accounts import Caller
 from envhub.server.database import Database
 from envhub.server.repos import Repo, Repos
 from envhub.server.searching import ORDERS as ORDERS
+from envhub.server.searching import Counts, Search
 from envhub.server.searching import Query as Query
-from envhub.server.searching import Search
 
 MAX_CARD, MAX_WORDS, MAX_TAGS = 64_000, 20_000, 200
 
@@ -43,12 +45,16 @@ class Index:
     Args:
         database: where it is kept.
         repos: what is in it.
+        abouts: what is known of their envs.
         open_to_all: whether callers without a token see public repos.
     """
 
-    def __init__(self, database: Database, repos: Repos, *, open_to_all: bool = True) -> None:
+    def __init__(
+        self, database: Database, repos: Repos, abouts: Abouts, *, open_to_all: bool = True
+    ) -> None:
         self._database = database
         self._repos = repos
+        self._abouts = abouts
         self._search = Search(database, repos, open_to_all=open_to_all)
 
     def update(self, repo: Repo, *, force: bool = False) -> None:
@@ -60,18 +66,24 @@ class Index:
         readme = git.text(head, "README.md") if head else ""
         modified = next(git.log(head, limit=1)).date.timestamp() if head else repo.modified
         card = front_matter(readme)
-        tags = tags_of(card)
+        about = self._abouts.find(repo.id, head)
+        tags = list(dict.fromkeys([*tags_of(card), *(about.facets if about else ())]))
+        n_tasks = about.n_tasks if about else 0
         body = FRONT.sub("", readme, count=1)[:MAX_WORDS]
         with self._database.write() as connection:
             connection.execute(
-                "UPDATE repos SET head = ?, card = ?, modified = ? WHERE id = ?",
-                (head, json.dumps(card, default=str), modified, repo.id),
+                "UPDATE repos SET head = ?, card = ?, modified = ?, n_tasks = ? WHERE id = ?",
+                (head, json.dumps(card, default=str), modified, n_tasks, repo.id),
             )
             put(connection, repo.id, Entry(repo.full_name, tags, body), moved=head != repo.head)
 
     def search(self, caller: Caller | None, query: Query) -> tuple[list[Repo], str]:
         """A page of repos that the caller may see, and the cursor of the next (or nothing)."""
         return self._search.page(caller, query)
+
+    def facets(self, caller: Caller | None, query: Query) -> Counts:
+        """How many of the repos that match have which facet, by group and value."""
+        return self._search.facets(caller, query, GROUPS)
 
 
 def put(connection: Connection, repo: int, entry: Entry, *, moved: bool) -> None:

@@ -31,6 +31,7 @@ def land(hub: Hub, repo: Repo, branch: str, draft: Draft, author: Author) -> str
         )
         if branch == "main":
             hub.index.update(repo)
+    hub.jobs.add(repo, [made])
     return made
 
 

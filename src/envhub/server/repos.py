@@ -155,8 +155,8 @@ class Repos:
             now = time.time()
             self._database.change(
                 "INSERT INTO repos (key, kind, owner, name, visibility, sdk, cas, head, created,"
-                " modified, serial) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(max(serial), 0) + 1"
-                " FROM repos",
+                " modified, serial)"
+                " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(max(serial), 0) + 1 FROM repos",
                 *(key, kind, owner["id"], name, "private" if private else "public", sdk),
                 *(uuid.uuid4().hex, head, now, now),
             )

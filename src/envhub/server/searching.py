@@ -13,7 +13,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from envhub.server.access import visible
@@ -21,6 +21,9 @@ from envhub.server.accounts import Caller
 from envhub.server.database import Database
 from envhub.server.refusals import bad
 from envhub.server.repos import Repo, Repos
+
+Counts = dict[str, dict[str, int]]
+"""How many repos there are, by group and value: `{"action": {"discrete": 3}}`."""
 
 ORDERS: Final = {
     "lastModified": "serial",
@@ -32,6 +35,8 @@ ORDERS: Final = {
 
 STEPS: Final = 2500
 """Repos that one page looks at, at most; what fewer have is walked over whole."""
+COUNTED: Final = 1000
+"""Repos whose facets are counted, at most."""
 _HANDFUL = 500
 _WORD = re.compile(r"[^\W_]+")
 _TASKS = re.compile(r"tasks:(>=|<=|>|<|=|)(\d{1,9})")
@@ -126,6 +131,28 @@ class Search:
             return self._walked(path, tests, query)
         few = self._count(path, STEPS) < STEPS
         return self._sorted([path.collected() if few else path, *tests], query)
+
+    def facets(self, caller: Caller | None, query: Query, groups: Sequence[str]) -> Counts:
+        """How many of the repos that match have which facet: of the last changed, if many match.
+
+        Args:
+            caller: who asks.
+            query: what is looked for; order, limit and cursor do not matter.
+            groups: the beginnings of facets, like `action`.
+        """
+        found, _ = self.page(caller, replace(query, order="lastModified", limit=COUNTED, cursor=""))
+        rows = self._database.all(
+            "SELECT tag, count(*) AS number FROM tags"
+            " WHERE serial IN (SELECT value FROM json_each(?)) AND tag GLOB '*:*'"
+            " GROUP BY tag ORDER BY number DESC, tag",
+            json.dumps([repo.serial for repo in found]),
+        )
+        counts: Counts = {group: {} for group in groups}
+        for row in rows:
+            group, _, value = row["tag"].partition(":")
+            if group in counts:
+                counts[group][value] = row["number"]
+        return {group: values for group, values in counts.items() if values}
 
     def _plan(self, query: Query) -> tuple[Clue, list[Clue]]:
         """What to walk over, and what to test there."""

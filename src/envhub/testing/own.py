@@ -112,4 +112,4 @@ def own_hub(folder: Path, config: Config | None = None) -> Iterator[OwnHub]:
 
 def careless() -> Config:
     """Rules for a hub that lives as long as a test: it waits for no disk, and lets all ask."""
-    return Config(durable=False, requests_per_minute=0)
+    return Config(durable=False, requests_per_minute=0, examine=False)

@@ -25,9 +25,9 @@ BASIC = frozenset(
         "sdk",
     ]
 )
-FULL = BASIC | frozenset(["author", "sha", "disabled", "siblings", "trendingScore"])
+FULL = BASIC | frozenset(["author", "sha", "disabled", "siblings", "trendingScore", "env"])
 WHOLE = FULL | frozenset(
-    ["cardData", "usedStorage", "downloadsAllTime", "spaces", "subdomain", "host", "env"]
+    ["cardData", "usedStorage", "downloadsAllTime", "spaces", "subdomain", "host"]
 )
 
 Field = Callable[[], Any]
@@ -39,6 +39,7 @@ def repo(
     *,
     git: Callable[[], tuple[GitRepo, str]],
     used: Field,
+    env: Callable[[], dict[str, Any] | None],
     blobs: bool = False,
     card: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -49,6 +50,7 @@ def repo(
         wanted: names of fields; unknown ones are left out.
         git: opens its content: the repo and the commit to describe.
         used: counts the bytes that it holds.
+        env: what is known of the env at the commit to describe.
         blobs: whether the list of files has sizes and hashes.
         card: of the commit, if it is not the one that the index knows.
     """
@@ -62,6 +64,8 @@ def repo(
     if found.kind == "model":
         names["modelId"] = found.full_name
     known = {name: make() for name, make in fields.items() if name in wanted}
+    if "env" in wanted and (block := env()):
+        known["env"] = block
     return names | known
 
 
@@ -85,8 +89,6 @@ def _fields(found: Repo, card: Mapping[str, Any]) -> dict[str, Field]:
     for name in ("pipeline_tag", "library_name"):
         if isinstance(card.get(name), str):
             fields[name] = lambda name=name: card[name]  # type: ignore[misc]  # mypy knows no default here
-    if isinstance(card.get("envhub"), dict):
-        fields["env"] = lambda: card["envhub"]
     if found.kind == "space":
         host = found.full_name.replace("/", "-").lower()
         fields |= {"sdk": lambda: found.sdk, "subdomain": lambda: host}

@@ -84,6 +84,8 @@ def _pushed(call: Call, repo: Repo, path: Path) -> Response:
     _drop_kept(call, repo, left)
     hub.database.change("UPDATE repos SET git_bytes = git_bytes + ? WHERE id = ?", size, repo.id)
     hub.index.update(repo)
+    moved = [before.find(each.ref) for each in push.commands]
+    hub.jobs.add(repo, [commit for commit in moved if commit])
     task = BackgroundTask(tidying.pack_if_scattered, hub.repos, repo)
     return Response(body, status, headers, background=task)
 

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from envhub.server.call import Call, reply, route
 from envhub.server.index import front_matter
+from envhub.server.refusals import Refusal
 from envhub.server.routes import described
 from envhub.server.routes.patterns import API, REVISION
 
@@ -25,10 +26,23 @@ def info(call: Call) -> Response:
             wanted,
             git=lambda: (git, commit),
             used=lambda: call.hub.holdings.used([repo]),
+            env=lambda: call.hub.abouts.block(repo, commit),
             blobs=call.flag("blobs") or call.flag("files_metadata"),
             card=card,
         )
     )
+
+
+def preview(call: Call) -> Response:
+    """The picture that the hub took of the env at a commit."""
+    repo = call.repo()
+    call.check_gate(repo)
+    commit = call.hub.repos.git(repo).commit(call.words["revision"])
+    found = call.hub.abouts.preview(repo, commit)
+    if found is None:
+        raise Refusal(404, f"there is no preview of {commit}")
+    headers = {"Cache-Control": "private, max-age=86400", "Content-Security-Policy": "sandbox"}
+    return Response(found.data, media_type=found.type, headers=headers)
 
 
 def auth_check(call: Call) -> Response:
@@ -41,4 +55,5 @@ ROUTES = [
     route("GET", rf"{API}", info),
     route("GET", rf"{API}/revision/{REVISION}", info),
     route("GET", rf"{API}/auth-check", auth_check),
+    route("GET HEAD", rf"{API}/preview/{REVISION}", preview, session=True),
 ]

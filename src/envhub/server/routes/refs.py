@@ -61,6 +61,7 @@ def create_branch(call: Call) -> Response:
     with _changing(call) as git:
         start = git.commit(call.json(Branch).starting_point or "main")
         _create(git, f"refs/heads/{name}", start)
+    call.hub.jobs.add(call.repo(WRITE), [start])
     return reply({})
 
 
@@ -88,6 +89,7 @@ def create_tag(call: Call) -> Response:
             git.git.create_tag(name, pygit2.Oid(hex=commit), ObjectType.COMMIT, by, wanted.message)
         else:
             _create(git, ref, commit)
+    call.hub.jobs.add(call.repo(WRITE), [commit])
     return reply({})
 
 

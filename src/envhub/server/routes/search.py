@@ -58,7 +58,11 @@ def _item(call: Call, repo: Repo, wanted: set[str]) -> dict[str, Any]:
         return git, git.find("refs/heads/main") or ""
 
     return described.repo(
-        repo, wanted, git=opened, used=lambda: call.hub.holdings.used([repo]), blobs=False
+        repo,
+        wanted,
+        git=opened,
+        used=lambda: call.hub.holdings.used([repo]),
+        env=lambda: call.hub.abouts.block(repo, repo.head),
     )
 
 
@@ -73,7 +77,13 @@ def tags_by_type(call: Call) -> Response:
     return reply({"other": tags})
 
 
+def facets(call: Call) -> Response:
+    """How many of the repos that match have which facet; takes what the list takes."""
+    return reply(call.hub.index.facets(call.caller, _query(call)))
+
+
 ROUTES = [
     route("GET", LISTS, listing),
+    route("GET", r"/api/(?P<kinds>models|datasets|spaces)-facets", facets),
     route("GET", r"/api/(?P<kinds>models|datasets)-tags-by-type", tags_by_type),
 ]

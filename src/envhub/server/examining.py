@@ -1,0 +1,67 @@
+"""Looks at one commit of a repo, in a process of its own: `python -m envhub.server.examining DIR`.
+
+The hub puts into the folder `order.json` and, as the folder it names, the repo's files; it finds
+`about.json` there, written anew whenever more is known, and `preview.webp` if there is a picture.
+The hub ends the process, and all that it has started, when its time is over.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from envhub import disk
+from envhub.server.about import About
+from envhub.server.facets import facets
+from envhub.server.reading import read
+from envhub.worker.limits import first_to_go, limit
+
+ORDER: Final = "order.json"
+ABOUT: Final = "about.json"
+PREVIEW: Final = "preview.webp"
+
+_GIB = 1 << 30
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What is to be done.
+
+    Attributes:
+        repo: the folder with the repo's files, within that of the order.
+        run: whether to run it, too.
+        memory: bytes that it may take while it runs.
+    """
+
+    repo: str
+    run: bool = False
+    memory: int = 2 * _GIB
+
+
+def examine(folder: Path) -> None:
+    """Do what the order in a folder says."""
+    order = msgspec.json.decode((folder / ORDER).read_bytes(), type=Order)
+    # What an env declares as its observations is mapped here, too, and not only in its cage.
+    limit({"address_space": 4 * order.memory + 4 * _GIB, "file_size": 4 * _GIB, "core": 0})
+
+    def tell(about: About | None) -> None:
+        known = about and msgspec.structs.replace(about, facets=facets(about))
+        disk.write(folder / ABOUT, msgspec.json.encode(known))
+
+    about, source, modules = read(folder / order.repo)
+    tell(about)
+    if order.run and about and source:
+        # Here, since it takes a while to import, and hubs that run nothing never need it.
+        from envhub.server.trying import run, write_preview
+
+        frames = run(about, source, modules, order.memory, tell)
+        write_preview(frames, folder / PREVIEW)
+
+
+if __name__ == "__main__":
+    first_to_go()
+    os.nice(10)
+    examine(Path(sys.argv[1]))
