@@ -133,13 +133,13 @@ def _extra(env_id: str) -> str:
             f"Gymnasium has no id {env_id!r}", why=" ".join(str(error).split()), hint=hint
         ) from error
     module = entry if isinstance(entry, str) else str(getattr(entry, "__module__", ""))
-    top, _, rest = module.partition(".envs.")
-    if top != "gymnasium":
+    package, _, rest = module.partition(".")
+    if package != "gymnasium":
         raise ArgumentError(
-            f"{env_id!r} is not one of Gymnasium's own, but of {module.partition('.')[0]}",
-            hint=f"--from 'pypi:{module.partition('.')[0]}#{env_id}'",
+            f"{env_id!r} is not one of Gymnasium's own, but of {package}",
+            hint=f"--from 'pypi:{package}#{env_id}'",
         )
-    extra = _EXTRAS.get(rest.partition(".")[0].partition(":")[0])
+    extra = _EXTRAS.get(re.split("[.:]", rest.removeprefix("envs."))[0])
     return f"[{extra}]" if extra else ""
 
 
