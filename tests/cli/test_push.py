@@ -76,11 +76,12 @@ def test_dry_run(cli: Cli, mine: OwnHub) -> None:
     Path("pick/env.py").rename("pick/other.py")
     Path("pick/envhub.toml").write_text('entry = "other.py"\n')
     done = cli("push", "pick", "--to", "you/pick", "--dry-run", "--tag", "v2")
-    assert [line.split() for line in done.stdout.splitlines() if line.startswith(" ")][1:] == [
-        ["README.md", "252", "B", "send"],
-        ["envhub.toml", "19", "B", "send"],
-        ["other.py", "1.0", "kB", "send"],
-        ["env.py", "remove"],
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith(" ")][1:]
+    assert [(row[0], row[-1]) for row in rows] == [
+        ("README.md", "send"),
+        ("envhub.toml", "send"),
+        ("other.py", "send"),
+        ("env.py", "remove"),
     ]
     assert done.stdout.endswith("Nothing was sent, since this was a dry run.\n")
     assert json.loads(cli("tag", "you/pick", "--json").stdout) == {}
