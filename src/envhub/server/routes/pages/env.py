@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 
 from starlette.responses import Response
 
@@ -32,7 +31,7 @@ def env(call: Call) -> Response:
         place=place,
         view="env",
         tags=[tag for tag in tags_of(card) if tag != "envhub"][:TAGS],
-        sheet=Sheet(_block(card)),
+        sheet=Sheet(call.hub.abouts.block(place.repo, commit) or {}),
         readme=markdown.readme(text, place.raw("").rstrip("/"), readme.oid) if readme else "",
         entries=entries[:FILES],
         more=max(len(entries) - FILES, 0),
@@ -40,11 +39,6 @@ def env(call: Call) -> Response:
         asked=_asked(call, place),
         base=call.base,
     )
-
-
-def _block(card: dict[str, Any]) -> dict[str, Any]:
-    found = card.get("envhub")
-    return found if isinstance(found, dict) else {}
 
 
 def ask(call: Call) -> Response:

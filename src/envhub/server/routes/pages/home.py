@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -13,8 +14,18 @@ from envhub.server.call import Call, route
 from envhub.server.index import Query, tags_of
 from envhub.server.recent import Recent
 from envhub.server.repos import Repo
+from envhub.server.routes.pages.sheet import Sheet
 
-PAGE, TAGS = 24, 4
+PAGE, TAGS, CHOICES = 24, 4, 6
+TITLES = {
+    "action": "Actions",
+    "observation": "Observations",
+    "engine": "Engine",
+    "python": "Python",
+    "license": "Licence",
+    "permission": "Asks for",
+    "checked": "Checked",
+}
 ORDERS = {"lastModified": "Newest", "downloads": "Most loaded", "createdAt": "Latest addition"}
 
 
@@ -49,7 +60,10 @@ class Card:
         if not isinstance(line, str):
             open_to_all = not repo.gated and bool(repo.head)
             line = _lines.get(repo.head, lambda: _line(call, repo)) if open_to_all else ""
-        return cls(repo, tags[:TAGS], line=line)
+        sheet = Sheet(call.hub.abouts.block(repo, repo.head) or {})
+        picture, is_video = sheet.preview
+        shown = "" if is_video or not call.hub.access.may_download(call.caller, repo) else picture
+        return cls(repo, tags[:TAGS], shown, sheet.n_tasks, line)
 
 
 def _line(call: Call, repo: Repo) -> str:
@@ -85,6 +99,38 @@ class Search:
         return self.address(tags=without if tag in self.tags else (*self.tags, tag))
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A word to narrow a search down by."""
+
+    name: str
+    count: int
+    href: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """Words of one kind to narrow a search down by, those that most repos have first."""
+
+    title: str
+    choices: list[Choice]
+
+    @classmethod
+    def of(cls, search: Search, group: str, counts: Mapping[str, int]) -> Facet:
+        """The facet of a group, whose values so many repos have."""
+        wanted = [(name, f"{group}:{name}", count) for name, count in counts.items()]
+        shown = [each for each in wanted if each[1] in search.tags]
+        shown += [each for each in wanted if each not in shown][: CHOICES - len(shown)]
+        return cls(
+            TITLES.get(group, group.capitalize()),
+            [
+                Choice(name, count, search.turned(tag), tag in search.tags)
+                for name, tag, count in shown
+            ],
+        )
+
+
 def home(call: Call) -> Response:
     """What there is."""
     search = Search.of(call)
@@ -97,6 +143,7 @@ def home(call: Call) -> Response:
         cursor=call.arg("cursor"),
     )
     found, cursor = call.hub.index.search(call.caller, query)
+    counts = call.hub.index.facets(call.caller, query)
     return html.shown(
         call,
         "home",
@@ -107,7 +154,7 @@ def home(call: Call) -> Response:
         following=search.address(cursor=cursor) if cursor else "",
         first=not call.arg("cursor"),
         closed=call.caller is None and not call.hub.config.public_repos,
-        facets=[],
+        facets=[Facet.of(search, *group) for group in counts.items()],
         base=call.base,
     )
 
