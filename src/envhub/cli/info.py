@@ -15,6 +15,7 @@ import yaml
 
 from envhub import tree
 from envhub.check import space_text
+from envhub.cli import hearsay
 from envhub.cli.blame import blaming, where
 from envhub.cli.consent import asked_for
 from envhub.cli.look import Facts, Part, Table
@@ -94,6 +95,10 @@ def info(
     with asked_for(ref, out):
         said = consent(trust_remote_code, permissions)
         tasks, refusal = _tasks(user, pin, out, said, says, build=build)
+    block = {} if user.settings.offline else hearsay.ask(user, pin)
+    about = hearsay.understood(block)
+    if about and about.suites and not _has_spaces(tasks):
+        tasks, refusal = hearsay.tasks(about), ""
     data = {
         **pin_data(pin),
         "files": [{"path": file.path, "size": file.size, "oid": file.oid} for file in files],
@@ -101,9 +106,11 @@ def info(
         "requirements": says.pop("requirements", requirements),
         "manifest": says,
         "card": card,
+        "env": block or None,
         "tasks": tasks,
     }
-    out.emit(data, *_parts(pin, files, data), brief=[pin.pinned_ref])
+    known = hearsay.facts(about) if about else []
+    out.emit(data, *_parts(pin, files, data, known), brief=[pin.pinned_ref])
     if problem:
         out.note(f"its manifest: {problem}")
     if refusal:
@@ -234,7 +241,13 @@ def _task(
     return {**data, **dict(zip(names, found, strict=True)), "render_mode": env.render_mode}
 
 
-def _parts(pin: Pin, files: Sequence[File], data: dict[str, Any]) -> Iterator[Part]:
+def _has_spaces(tasks: Sequence[dict[str, Any]] | None) -> bool:
+    return any("observation_space" in task for task in tasks or ())
+
+
+def _parts(
+    pin: Pin, files: Sequence[File], data: dict[str, Any], known: Sequence[tuple[str, str]]
+) -> Iterator[Part]:
     size = f"{count(len(files), 'file')}, {size_text(data['size'])}"
     what = [("ref", pin.ref), ("hub", pin.hub), ("type", pin.repo_type), ("commit", pin.commit)]
     yield Facts(str(pin.repo), [*what, ("digest", pin.digest), ("entry", pin.path), ("size", size)])
@@ -242,7 +255,10 @@ def _parts(pin: Pin, files: Sequence[File], data: dict[str, Any]) -> Iterator[Pa
     if len(files) > MOST_FILES:
         rows.append((f"… {len(files) - MOST_FILES} more", "", ""))
     yield Table(("file", "size", "kept in"), rows, right=("size",))
-    card = [(str(key), _line(value)) for key, value in data["card"].items()]
+    facts = data["card"].get("envhub")
+    claims = facts if isinstance(facts, dict) else {}
+    said = {**data["card"], "envhub": None, **{f"card: {k}": v for k, v in claims.items()}}
+    card = [(str(key), _line(value)) for key, value in said.items() if value]
     says = data["manifest"]
     asked = msgspec.convert(says.get("permissions", {}), Permissions).words
     agreed = [f"{name}={value}" for name, value in says.get("accept", {}).items()]
@@ -254,11 +270,12 @@ def _parts(pin: Pin, files: Sequence[File], data: dict[str, Any]) -> Iterator[Pa
             ("asks for", ", ".join(asked)),
             ("agree to", ", ".join(agreed)),
             *card,
+            *known,
         ],
     )
-    known = declared(msgspec.convert(says, Manifest))
-    if known:
-        rows = [(name, words(each), each.help) for name, each in known.items()]
+    takes = declared(msgspec.convert(says, Manifest))
+    if takes:
+        rows = [(name, words(each), each.help) for name, each in takes.items()]
         yield Table(("parameter", "values", ""), rows)
     yield from _tables(data["tasks"] or [])
 
@@ -275,4 +292,6 @@ def _tables(tasks: Sequence[dict[str, Any]]) -> Iterator[Part]:
 
 
 def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {each}" for key, each in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

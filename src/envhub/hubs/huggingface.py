@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -40,6 +40,10 @@ class _Info(msgspec.Struct):
 
 class _Dated(msgspec.Struct, rename="camel"):
     last_modified: datetime
+
+
+class _Described(msgspec.Struct):
+    env: dict[str, Any] | None = None
 
 
 class _Named(msgspec.Struct, rename="camel"):
@@ -166,6 +170,17 @@ class HuggingFaceHub:
         path = f"{_api(commit)}/commits/{commit.id}"
         found = self._http.pages(path, list[_LogEntry], self._place(commit, ref))
         return tuple(each.entry for each in islice(found, most))
+
+    def about(self, ref: Ref, commit: Commit) -> dict[str, Any] | None:
+        """What the hub found out about the env at a commit; `None` if it does no such thing.
+
+        It is the block of `envhub.server.about`.
+
+        Raises:
+            EnvHubError: as for `resolve`.
+        """
+        path = f"{_api(commit)}/revision/{commit.id}"
+        return self._http.get(path, _Described, self._place(commit, ref)).env
 
     def repos(self, words: str, tags: Sequence[str], page: int = 100) -> Iterator[Listed]:
         """The models of the hub that fit, in the hub's own order; further pages as they are needed.

@@ -10,6 +10,7 @@
 | `engine:mujoco` | the simulator |
 | `permission:network`, `permission:none` | what it asks for |
 | `checked:loads`, `checked:steps`, `checked:deterministic` | a check that it passed |
+| `envhub` | an env that can be loaded, whether its card calls it one or not |
 | `license:mit` and all tags | what its card says |
 """
 
@@ -76,6 +77,8 @@ def facets(about: About) -> tuple[str, ...]:
 
 
 def _facets(about: About) -> Iterator[str]:
+    if about.entry:
+        yield "envhub"
     tasks = [task for suite in about.suites.values() for task in suite.tasks.values()]
     for task in tasks:
         for leaf in task.action:
