@@ -49,6 +49,13 @@ class Access:
         granted = self._granted(caller, repo) >= READ
         return bool(status == "accepted" or granted or self._at_owner(caller, repo.owner) >= READ)
 
+    def belongs(self, caller: Caller | None, name: str) -> bool:
+        """Whether a caller, and the token, may read all that the owner of a full name has."""
+        owner, _, short = name.partition("/")
+        if caller is None or _cap(caller, owner, short) < READ:
+            return False
+        return self._at_owner(caller, owner) >= READ
+
     def _own(self, caller: Caller, repo: Repo) -> int:
         """What the user may, whatever the token."""
         return max(self._at_owner(caller, repo.owner), self._granted(caller, repo))

@@ -30,6 +30,7 @@ logger = logging.getLogger("envhub.server")
 FLUSH_SECONDS = 10.0
 QUICK = 4
 """Threads for requests that only look something up; more would only wait for each other."""
+WAITING = 64
 
 
 class Router:
@@ -142,7 +143,8 @@ def refused(refusal: Refusal, call: Call) -> Response:
 
 def make_app(hub: Hub, routes: Sequence[Route] = ROUTES) -> ASGIApp:
     """The ASGI application of a hub, which writes down what it counted when it ends."""
-    quick = ThreadPoolExecutor(QUICK, "quick")
+    # In a mirror a lookup may have to wait for the other hub.
+    quick = ThreadPoolExecutor(WAITING if hub.mirror else QUICK, "quick")
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:

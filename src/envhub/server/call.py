@@ -27,6 +27,7 @@ MAX_BODY = 20_000_000
 ANYBODY = "anonymous"
 
 T = TypeVar("T")
+_HEX = re.compile(r"[0-9a-f]{40}")
 _WANTED = {READ: "read", WRITE: "write", ADMIN: "administrate"}
 
 
@@ -128,18 +129,34 @@ class Call:
                 the caller may not do that much with it.
         """
         name = f"{self.words['owner']}/{self.words['name'].removesuffix('.git')}"
-        return self.named(self.kind, name, level)
+        repo = self.named(self.kind, name, level)
+        if self.hub.mirror and _HEX.fullmatch(self.words.get("revision", "")):
+            self.hub.mirror.pin(repo, self.words["revision"])
+        return repo
 
     def named(self, kind: str, name: str, level: int = READ) -> Repo:
         """As `repo`, for a name that came another way."""
+        if self.hub.mirror and (self.caller or self.hub.config.public_repos):
+            self.hub.mirror.refresh(self.caller, kind, name)
         repo = self.hub.repos.find(kind, name)
         may = self.hub.access.level(self.caller, repo) if repo else NONE
         if repo is None or may < READ:
             raise refusals.repo_not_found(anonymous=self.caller is None)
+        if level > READ:
+            self.check_writable()
         if may < level:
             what = f"You don't have the rights to {_WANTED[level]} {repo.full_name}"
             raise Refusal(401 if self.caller is None else 403, what)
         return repo
+
+    def check_writable(self) -> None:
+        """Make sure that this hub takes changes.
+
+        Raises:
+            Refusal: 403, it is a mirror.
+        """
+        if self.hub.mirror:
+            raise self.hub.mirror.refuse()
 
     def check_gate(self, repo: Repo) -> None:
         """Make sure that the caller may have the files.

@@ -28,6 +28,39 @@ class Bucket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     redirect: bool = True
 
 
+class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The hub that this one is a mirror of: the table `[mirror]` of `hub.toml`.
+
+    Attributes:
+        url: of the other hub.
+        seconds: after which branches and tags are asked for anew.
+        owners: whose repos are mirrored; everybody's if empty.
+        token_file: has the mirror's own token for what the other hub does not show to everybody.
+    """
+
+    url: str
+    seconds: float = 60.0
+    owners: tuple[str, ...] = ()
+    token_file: str = ""
+
+    def token(self) -> str:
+        """The mirror's own token; empty if it has none.
+
+        Raises:
+            ArgumentError: there is no such file.
+        """
+        if not self.token_file:
+            return ""
+        try:
+            return Path(self.token_file).read_text().strip()
+        except OSError as error:
+            raise ArgumentError(
+                f"the token of the mirror cannot be read from {self.token_file}",
+                why=str(error),
+                hint="write it there, or take token_file out of hub.toml",
+            ) from error
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rules of a hub; every field has a default, so the file need not exist.
 
@@ -50,6 +83,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         validate_bytes: of large files that an env may have and be run.
         validate_cache: bytes of the packages of envs that are kept for the next one.
         bucket: where large files are kept instead of in the data folder.
+        mirror: the hub that this one is a mirror of.
     """
 
     public_url: str = ""
@@ -70,6 +104,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     validate_bytes: int = 2_000_000_000
     validate_cache: int = 10_000_000_000
     bucket: Bucket | None = None
+    mirror: Upstream | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Config:

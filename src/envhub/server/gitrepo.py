@@ -213,6 +213,10 @@ class GitRepo:
         """Whether `older` is in the history of `commit`."""
         return commit == older or self.git.descendant_of(commit, older)
 
+    def keep(self, commit: str) -> None:
+        """Hold on to a commit that a ref is about to leave: somebody may have pinned it."""
+        self.git.references.create(f"{KEEP}{commit}", pygit2.Oid(hex=commit), force=True)
+
     def _changed(self, commit: pygit2.Commit) -> set[str]:
         """The files that a commit changed, and the folders above them."""
         tree = commit.tree

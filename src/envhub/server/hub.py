@@ -19,6 +19,7 @@ from envhub.server.index import Index
 from envhub.server.jobs import Jobs
 from envhub.server.limits import Limit
 from envhub.server.metrics import Metrics
+from envhub.server.mirror import Mirror
 from envhub.server.repos import Repo, Repos
 from envhub.server.sessions import Sessions
 from envhub.server.signing import Signer
@@ -59,6 +60,7 @@ class Hub:
         self.failures = Limit(self.config.failures_per_minute)
         self.metrics = Metrics()
         self.downloads = Downloads(self.database)
+        self.mirror = Mirror(self, self.config.mirror) if self.config.mirror else None
         pygit2.settings.enable_fsync_gitdir(self.config.durable)
         pygit2.settings.owner_validation = False  # the folder may be another user's, as a backup is
 
@@ -94,5 +96,7 @@ class Hub:
 
     def close(self) -> None:
         """Write down what was counted, and close the database."""
+        if self.mirror:
+            self.mirror.close()
         self.downloads.flush()
         self.database.close()

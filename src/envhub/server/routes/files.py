@@ -10,9 +10,11 @@ from io import BufferedReader
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from envhub.hubs.lfs import Pointer
 from envhub.server.call import Call, route
 from envhub.server.gitrepo import Entry
 from envhub.server.refusals import Refusal
+from envhub.server.repos import Repo
 from envhub.server.routes.patterns import PATH, REVISION, SITE
 
 PIECE = 1 << 20
@@ -36,7 +38,8 @@ def resolve(call: Call) -> Response:
     call.check_gate(repo)
     entry = git.file(commit, call.words["path"])
     headers = {**_SAFE, "X-Repo-Commit": commit, **_tags(entry), **_kind(call, entry)}
-    if entry.lfs and call.hub.holdings.size(repo, entry.lfs.oid) is None:
+    held = not entry.lfs or call.hub.holdings.size(repo, entry.lfs.oid) is not None
+    if not held and not call.hub.mirror:
         raise Refusal(404, f"the bytes of {entry.path} were never uploaded", X_Repo_Commit=commit)
     if call.session:
         headers["Cache-Control"] = "private, no-cache"
@@ -46,27 +49,35 @@ def resolve(call: Call) -> Response:
         call.hub.downloads.add(repo.id, entry.path)
     if entry.lfs:
         # An address is signed for GET; whoever only asks what there is, asks us.
-        address = call.hub.blobs.address(entry.lfs.oid) if call.request.method == "GET" else None
+        wanted = held and call.request.method == "GET"
+        address = call.hub.blobs.address(entry.lfs.oid) if wanted else None
         if address:
             return RedirectResponse(address, 302, headers)
-        return blob(call, entry.lfs.oid, entry.size, headers)
+        return blob(call, repo, entry.lfs, headers)
     low, high, status = _wanted(call, entry.size, headers)
     body = git.data(entry.oid)[low:high] if call.request.method == "GET" else b""
     headers["Content-Length"] = str(high - low)
     return Response(body, status, headers)
 
 
-def blob(call: Call, sha256: str, size: int, headers: dict[str, str]) -> Response:
-    """A blob, or the part of it that is asked for.
+def blob(call: Call, repo: Repo, pointer: Pointer, headers: dict[str, str]) -> Response:
+    """A blob of a repo, or the part of it that is asked for; a mirror may have to fetch it first.
 
     Raises:
-        Refusal: 416, there is no such part.
+        Refusal: 404, it is not here; 416, there is no such part.
     """
-    low, high, status = _wanted(call, size, headers)
+    hub = call.hub
+    low, high, status = _wanted(call, pointer.size, headers)
     headers["Content-Length"] = str(high - low)
     if call.request.method == "HEAD":
         return Response(status_code=status, headers=headers)
-    return StreamingResponse(_pieces(call.hub.blobs.open(sha256), low, high), status, headers)
+    if hub.holdings.size(repo, pointer.oid) is not None:
+        pieces = _pieces(hub.blobs.open(pointer.oid), low, high)
+    elif hub.mirror:
+        pieces = hub.mirror.arrival(repo, pointer).pieces(low, high)
+    else:
+        raise Refusal(404, "the file is gone")
+    return StreamingResponse(pieces, status, headers)
 
 
 def _tags(entry: Entry) -> dict[str, str]:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from envhub.hubs.lfs import Pointer
 from envhub.server import bodies
 from envhub.server.access import READ, WRITE
 from envhub.server.blobs import ADDRESS_SECONDS, SHA256
@@ -93,9 +94,10 @@ def _upload(call: Call, repo: Repo, wanted: Object) -> dict[str, Any]:
 
 
 def _download(call: Call, repo: Repo, wanted: Object) -> dict[str, Any]:
-    if call.hub.holdings.size(repo, wanted.oid) is None:
+    held = call.hub.holdings.size(repo, wanted.oid) is not None
+    if not held and not call.hub.mirror:
         return {"error": {"code": 404, "message": "this repo has no such file"}}
-    href = call.hub.blobs.address(wanted.oid) or _address(call, repo, wanted, "download")
+    href = (held and call.hub.blobs.address(wanted.oid)) or _address(call, repo, wanted, "download")
     return {"actions": {"download": {"href": href, "expires_in": int(ADDRESS_SECONDS)}}}
 
 
@@ -117,11 +119,9 @@ def verify(call: Call) -> Response:
 def download(call: Call) -> Response:
     """The bytes for a pass."""
     fields = call.hub.signer.open("lfs download", call.words["pass"])
-    size = call.hub.holdings.size(_passed(call, fields), fields["oid"])
-    if size is None:
-        raise Refusal(404, "the file is gone")
+    pointer = Pointer(fields["oid"], fields["size"])
     headers = {"ETag": f'"{fields["oid"]}"', "Content-Type": "application/octet-stream"}
-    return files.blob(call, fields["oid"], size, headers)
+    return files.blob(call, _passed(call, fields), pointer, headers)
 
 
 async def upload(call: Call) -> Response:

@@ -45,6 +45,7 @@ class Settings(Struct):
 
 def create(call: Call) -> Response:
     """Make a repo; if it is there already, its address comes with the refusal."""
+    call.check_writable()
     wanted = call.json(Wanted)
     kind = _kind(wanted.type)
     owner = _owner(call, wanted.organization or call.user.name)
