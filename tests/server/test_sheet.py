@@ -12,6 +12,7 @@ from envhub.server.routes.pages.sheet import SHOWN_TASKS, Sheet
 
 IMAGE = {"path": "", "kind": "Box", "shape": [96, 96, 3], "dtype": "uint8"}
 MOVE = {"path": "", "kind": "Discrete", "shape": [], "low": "0", "high": "1"}
+HASHED = "sha256:" + 64 * "a"
 FIELDS = (
     "state", "entry", "python", "requirements", "permissions", "parameters", "engines", "suites",
     "n_tasks", "findings", "severities", "checks", "sandbox", "examined", "preview", "preview_type",
@@ -105,7 +106,7 @@ def test_checks_and_findings() -> None:
         {
             "state": "waiting",
             "checks": [
-                {"name": "steps", "ok": False, "text": "raised"},
+                {"name": "steps", "ok": False, "text": HASHED},
                 {"name": "new", "ok": None},
             ],
             "severities": {"low": 2, "high": 1, "medium": 0},
@@ -119,6 +120,7 @@ def test_checks_and_findings() -> None:
         ("Resets and steps", "fail"),
         ("new", "open"),
     ]
+    assert sheet.checks[0]["text"] == "sha256:aaaaaaaaaaaa…"
     assert sheet.severities == [("high", 1), ("low", 2)]
     assert sheet.preview == ("/p", True)
     assert sheet.waiting
