@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,8 +17,10 @@ import pytest
 from tests.server.conftest import USERS, Running, run_hub
 
 from envhub.errors import ArgumentError
+from envhub.proc import run
 from envhub.server.checking import check
 from envhub.server.config import Config, Upstream
+from envhub.server.hub import Hub
 
 LARGE = os.urandom(3_000_000)
 
@@ -294,3 +298,28 @@ def test_configured(tmp_path: Path) -> None:
     assert Config.read(tmp_path).mirror == Upstream("https://envs.lab.example", owners=("lab",))
     with pytest.raises(ArgumentError, match="nowhere"):
         Upstream("https://envs.lab.example", token_file=str(tmp_path / "nowhere")).token()
+    for url in ("envs.lab.example", "https://token@envs.lab.example", "file:///srv"):
+        with pytest.raises(ArgumentError, match="no address"):
+            Hub(tmp_path / "hub", Config(mirror=Upstream(url)))
+
+
+def test_from_the_command_line(upstream: Running, tmp_path: Path) -> None:
+    """`envhub serve --mirror` makes one, and `envhub fetch` gets its repos from there."""
+    repo = published(upstream)
+    argv = [sys.executable, "-m", "envhub", "serve", "--mirror", upstream.url, "--port", "0"]
+    process = subprocess.Popen(
+        [*argv, "--data", str(tmp_path / "data"), "--quiet", "--log-level", "error"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    try:
+        url = process.stdout.readline().strip()
+        env = {"ENVHUB_ENDPOINT": url, "ENVHUB_HOME": str(tmp_path / "home")}
+        words = [sys.executable, "-m", "envhub", "fetch", f"{repo}@v1", "--json"]
+        done = run(words, env={**env, "HF_HUB_OFFLINE": "0"}, timeout=60)
+        assert upstream.head(repo) in done.text
+    finally:
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+        process.stdout.close()

@@ -55,20 +55,23 @@ def extra() -> Iterator[None]:
 
 
 @contextmanager
-def opened(data: Path, *, public_url: str = "", validate: bool = False) -> Iterator[Hub]:
+def opened(
+    data: Path, *, public_url: str = "", validate: bool = False, mirror: str = ""
+) -> Iterator[Hub]:
     """The hub in a folder, for as long as the block runs.
 
     Args:
         data: the folder.
         public_url: the address that others reach it by, if it is not that of `hub.toml`.
         validate: run the envs of new commits, even if `hub.toml` does not say so.
+        mirror: be a mirror of that hub, if `hub.toml` does not say of which.
 
     Raises:
         MissingExtraError, ArgumentError: see `extra`.
     """
     with extra():
         # Here and below, since they need the extra, which was looked for just now.
-        from envhub.server.config import Config
+        from envhub.server.config import Config, Upstream
         from envhub.server.hub import Hub
 
         data = data.absolute()
@@ -77,6 +80,9 @@ def opened(data: Path, *, public_url: str = "", validate: bool = False) -> Itera
             config = msgspec.structs.replace(config, public_url=public_url)
         if validate:
             config = msgspec.structs.replace(config, validate=True)
+        if mirror:
+            upstream = msgspec.structs.replace(config.mirror or Upstream(mirror), url=mirror)
+            config = msgspec.structs.replace(config, mirror=upstream)
         with closing(Hub(data, config)) as made:
             yield made
 

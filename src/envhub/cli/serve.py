@@ -27,6 +27,7 @@ VISITOR = "you"
         "envhub serve --data ./hub",
         "envhub serve --demo --data ./demo",
         "envhub serve --validate --data ./hub",
+        "envhub serve --mirror https://huggingface.co --data ./mirror",
         "envhub serve --data /srv/envhub --host 0.0.0.0 --port 80 --public-url https://envs.lab.org",
     )
 )
@@ -42,6 +43,7 @@ VISITOR = "you"
 @click.option("--public-url", default="", help="Address of the proxy that others reach it by.")
 @click.option("--demo", is_flag=True, help="Publish the gallery in it, and say what to try.")
 @click.option("--validate", is_flag=True, help="Run the envs of new commits, too, in a sandbox.")
+@click.option("--mirror", default="", help="Be a read-only mirror of the hub at this address.")
 @click.option("--log-level", default="info", help="debug, info, warning or error.")
 @output_options
 @click.pass_obj
@@ -55,10 +57,11 @@ def serve(
     public_url: str,
     demo: bool,
     validate: bool,
+    mirror: str,
     log_level: str,
 ) -> None:
     """Host a hub: publish, find and load env repos, on a machine of yours."""
-    with opened(data, public_url=public_url, validate=validate) as hub:
+    with opened(data, public_url=public_url, validate=validate, mirror=mirror) as hub:
         # Here, since they need the optional extra, which `opened` has made sure of.
         from envhub.server import serving
 
@@ -69,7 +72,7 @@ def serve(
 
         def announce(listening: str) -> None:
             url = public_url or listening
-            _announce(out, data, listening, url)
+            _announce(out, data, listening, url, hub.mirror.url if hub.mirror else "")
             if demo:
                 out.note(_to_try(url, shown, token))
 
@@ -102,14 +105,15 @@ Publish, as {VISITOR}
 """
 
 
-def _announce(out: Output, data: Path, listening: str, url: str) -> None:
+def _announce(out: Output, data: Path, listening: str, url: str, mirror: str) -> None:
     out.emit(
-        {"url": url, "listening": listening, "data": str(data)},
+        {"url": url, "listening": listening, "data": str(data), "mirror": mirror},
         Facts(
             "",
             [
                 ("hub", url),
                 ("listening", listening if listening != url else ""),
+                ("mirror of", mirror),
                 ("data", data),
                 ("first user", f"envhub hub user add NAME --data {data}"),
                 ("use it", f"export HF_ENDPOINT={url}"),

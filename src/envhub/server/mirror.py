@@ -7,6 +7,7 @@ not answer. What the other hub does not show to everybody any more, this one doe
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from envhub.errors import EnvHubError, RepoNotFoundError
+from envhub.errors import ArgumentError, EnvHubError, RepoNotFoundError
 from envhub.hubs import lfshttp
 from envhub.hubs.base import Progress
 from envhub.hubs.gitremote import Remote
@@ -56,9 +57,17 @@ class Mirror:
     Args:
         hub: where things are kept.
         upstream: the other hub.
+
+    Raises:
+        ArgumentError: its address is none, or its token cannot be read.
     """
 
     def __init__(self, hub: Hub, upstream: Upstream) -> None:
+        if not re.fullmatch(r"https?://[^/@\s]+(/[^@\s]*)?", upstream.url):
+            raise ArgumentError(
+                f"{upstream.url!r} is no address of a hub",
+                hint="--mirror https://huggingface.co; a token belongs into token_file of hub.toml",
+            )
         self.url = upstream.url.rstrip("/")
         self._hub = hub
         self._owners = {owner.lower() for owner in upstream.owners}
