@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from tests.server.vectors import VECTORS
 
-from envhub.server import markdown
+from envhub.server import markdown, rendering
 
 
 class Harm(HTMLParser):
@@ -20,7 +20,7 @@ class Harm(HTMLParser):
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in markdown._TAGS:
+        if tag not in rendering._TAGS:
             self.found.append(tag)
         for name, value in attrs:
             scheme = re.sub(r"[\x00-\x20]", "", value or "").lower().partition(":")
@@ -94,7 +94,7 @@ def test_code() -> None:
     assert "alert(1)" in plain
     for number, nothing in enumerate((b"", b"a\0b", b"\xff\xfe")):
         assert markdown.code("a.py", f"n{number}", partial(bytes, nothing)) == ""
-    long = b"x = 1\n" * (markdown.MAX_COLOURED // 4)
+    long = b"x = 1\n" * (rendering.MAX_COLOURED // 4)
     assert 'class="o"' not in markdown.code("long.py", "o3", lambda: long)
 
 

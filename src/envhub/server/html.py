@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import jinja2
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from envhub.server import covers, forms, markdown
 from envhub.server.call import Call
 from envhub.server.dates import ago, day
 from envhub.server.refusals import Refusal
+
+if TYPE_CHECKING:
+    import jinja2
 
 TEMPLATES = Path(__file__).with_name("templates")
 STATIC = {"hub.css": "text/css", "hub.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -93,6 +95,9 @@ def _address(name: str) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
+    # Here, since a hub that only machines ask never needs it.
+    import jinja2
+
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,

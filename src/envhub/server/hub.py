@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pygit2
 
@@ -19,11 +20,13 @@ from envhub.server.index import Index
 from envhub.server.jobs import Jobs
 from envhub.server.limits import Limit
 from envhub.server.metrics import Metrics
-from envhub.server.mirror import Mirror
 from envhub.server.repos import Repo, Repos
 from envhub.server.sessions import Sessions
 from envhub.server.signing import Signer
 from envhub.server.xet import XetStore
+
+if TYPE_CHECKING:
+    from envhub.server.mirror import Mirror
 
 FOLDERS = ("repos", "blobs", "xet", "tmp", "locks")
 
@@ -60,7 +63,7 @@ class Hub:
         self.failures = Limit(self.config.failures_per_minute)
         self.metrics = Metrics()
         self.downloads = Downloads(self.database)
-        self.mirror = Mirror(self, self.config.mirror) if self.config.mirror else None
+        self.mirror = self._mirror()
         pygit2.settings.enable_fsync_gitdir(self.config.durable)
         pygit2.settings.owner_validation = False  # the folder may be another user's, as a backup is
 
@@ -93,6 +96,14 @@ class Hub:
                 hint='pip install "gym-envhub[hub,s3]"',
             ) from error
         return connect(self.config.bucket)
+
+    def _mirror(self) -> Mirror | None:
+        if self.config.mirror is None:
+            return None
+        # Here, since it loads a client of hubs, which others do not need.
+        from envhub.server.mirror import Mirror
+
+        return Mirror(self, self.config.mirror)
 
     def close(self) -> None:
         """Write down what was counted, and close the database."""
