@@ -251,3 +251,15 @@ def test_permissions(cli: Cli, tmp_path: Path) -> None:
     assert f"→ envhub info {folder} --trust-remote-code --allow network" in done.stderr
     done = cli("info", folder, "--trust-remote-code", "--allow", "none", "--json")
     assert json.loads(done.stdout)["tasks"]
+
+
+def test_what_push_wrote_is_shown_in_parts(cli: Cli, tmp_path: Path) -> None:
+    """The machine's part of a card is rows of its own, and all of it is in JSON."""
+    claims = "envhub:\n  action: Discrete(2)\n  suites: {easy: 3, hard: 4}\n"
+    files = {**repos.COUNTER, "README.md": f"---\nlicense: mit\n{claims}---\n"}
+    folder = repos.write(files, tmp_path / "env")
+    shown = cli("info", folder).stdout
+    for part in ("card: action", "Discrete(2)", "easy: 3, hard: 4"):
+        assert part in shown
+    data = json.loads(cli("info", folder, "--json").stdout)
+    assert data["card"]["envhub"]["suites"] == {"easy": 3, "hard": 4}
