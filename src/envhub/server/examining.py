@@ -1,8 +1,9 @@
-"""Looks at one commit of a repo, in a process of its own: `python -m envhub.server.examining DIR`.
+"""Looks at one commit of a repo, in a process of its own: `python -m envhub.server.examining`.
 
-The hub puts into the folder `order.json` and, as the folder it names, the repo's files; it finds
-`about.json` there, written anew whenever more is known, and `preview.webp` if there is a picture.
-The hub ends the process, and all that it has started, when its time is over.
+It is told a folder, and the hub's process id. The hub puts into the folder `order.json` and, as the
+folder that this names, the repo's files; it finds `about.json` there, written anew whenever more is
+known, and `preview.webp` if there is a picture. The hub ends the process, and all that it has
+started, when its time is over; it ends by itself when the hub does.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from envhub import disk
 from envhub.server.about import About
 from envhub.server.facets import facets
 from envhub.server.reading import read
+from envhub.worker.birth import follow
 from envhub.worker.limits import first_to_go, limit
 
 ORDER: Final = "order.json"
@@ -61,7 +63,13 @@ def examine(folder: Path) -> None:
         write_preview(frames, folder / PREVIEW)
 
 
-if __name__ == "__main__":
+def main(folder: Path, hub: int) -> None:
+    """Examine for as long as the hub's process is there, and let it and all others go first."""
+    follow(lambda: os.getppid() != hub)
     first_to_go()
     os.nice(10)
-    examine(Path(sys.argv[1]))
+    examine(folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

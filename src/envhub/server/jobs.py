@@ -22,6 +22,7 @@ import msgspec
 import pygit2
 
 from envhub import proc
+from envhub.server import cages
 from envhub.server.about import About, Check
 from envhub.server.abouts import Preview
 from envhub.server.checkout import check_out
@@ -58,6 +59,8 @@ class Jobs:
         self._folder = hub.folder / "jobs"
         self._news = threading.Event()
         self._ending = threading.Event()
+        self._rest = threading.Condition()
+        self._busy = False
         self._lock = threading.Lock()
         self._process: proc.Running | None = None
         self._thread: threading.Thread | None = None
@@ -109,10 +112,22 @@ class Jobs:
         if self._thread:
             self._thread.join()
 
+    def wait(self, seconds: float) -> bool:
+        """Wait until nothing is on the list any more; whether that was in time."""
+
+        def idle() -> bool:
+            return not self._busy and not self._database.value("SELECT count(*) FROM jobs")
+
+        with self._rest:
+            return self._rest.wait_for(idle, seconds)
+
     def _work(self) -> None:
         while not self._ending.is_set():
             self._news.clear()
             job = self._next()
+            with self._rest:
+                self._busy = job is not None
+                self._rest.notify_all()
             if job is None:
                 self._news.wait()
                 continue
@@ -203,9 +218,11 @@ class Jobs:
         environ = {
             "ENVHUB_HOME": str(cache),
             "ENVHUB_CONFIG": str(self._folder / "config"),
+            "TMPDIR": str(folder / "tmp"),
             **dict.fromkeys(("ENVHUB_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "ENVHUB_LOCK")),
         }
-        words = (sys.executable, "-m", "envhub.server.examining", str(folder))
+        (folder / "tmp").mkdir()
+        words = (sys.executable, "-m", "envhub.server.examining", str(folder), str(os.getpid()))
         with (folder / "said").open("w+b") as said:
             with self._lock:
                 if self._ending.is_set():
@@ -227,6 +244,8 @@ class Jobs:
         """End the process, and with it all that it has started."""
         process, self._process = self._process, None
         if process is not None:
+            if process.poll() is None:
+                cages.end(process.pid)
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -72,7 +72,7 @@ class Trial:
     @contextmanager
     def made(self) -> Iterator[EnvDict]:
         """Its envs, in new processes."""
-        quota = Quota(memory=self.memory, processes=256, disk=GIB // 2, open_files=1024)
+        quota = Quota(memory=self.memory, processes=128, disk=GIB // 2, open_files=1024)
         with make(
             self.source,
             self.allowed,
