@@ -66,6 +66,7 @@ def test_side_by_side(
 
 @pytest.mark.heavy
 @pytest.mark.timeout(900)
+@pytest.mark.filterwarnings("ignore:infos .* stay behind:UserWarning")
 def test_real_simulators(
     demo: ModuleType, client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -66,7 +66,7 @@ def chosen(told: list[dict[str, Any]], rng: np.random.Generator) -> dict[str, An
     return told[int(rng.integers(len(told)))]
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(
     observation=nested,
     action=nested,
