@@ -12,7 +12,6 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 
 import pygit2
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Router as Lifespan
@@ -24,6 +23,7 @@ from envhub.server.call import MAX_BODY, Call, Route, reply, words_of
 from envhub.server.hub import Hub
 from envhub.server.refusals import Refusal, bad
 from envhub.server.routes import ROUTES
+from envhub.server.threads import in_thread
 
 logger = logging.getLogger("envhub.server")
 
@@ -99,14 +99,14 @@ class Router:
     async def _run(self, route: Route, call: Call) -> Response:
         if inspect.iscoroutinefunction(route.handler):
             if not route.open:
-                await run_in_threadpool(call.identify, session=route.session)
+                await in_thread(call.identify, session=route.session)
             answered: Response = await route.handler(call)
             return answered
         if call.request.method in {"GET", "HEAD"}:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._quick, _handle, route, call)
         call.body = await bodies.whole(call.request, MAX_BODY)
-        return await run_in_threadpool(_handle, route, call)
+        return await in_thread(_handle, route, call)
 
     def _failed(self, request: Request, error: Exception) -> Refusal:
         if isinstance(error, CommandError):
@@ -150,10 +150,10 @@ def make_app(hub: Hub, routes: Sequence[Route] = ROUTES) -> ASGIApp:
     async def lifespan(_: object) -> AsyncIterator[None]:
         ended = asyncio.Event()
         flushing = asyncio.create_task(_flush(hub, ended))
-        await run_in_threadpool(hub.jobs.start)
+        await in_thread(hub.jobs.start)
         yield
         ended.set()
-        await run_in_threadpool(hub.jobs.stop)
+        await in_thread(hub.jobs.stop)
         await flushing
         quick.shutdown()
 
@@ -166,4 +166,4 @@ async def _flush(hub: Hub, ended: asyncio.Event) -> None:
     while not ended.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), FLUSH_SECONDS)
-        await run_in_threadpool(hub.downloads.flush)
+        await in_thread(hub.downloads.flush)

@@ -11,10 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
-from starlette.concurrency import run_in_threadpool
-
 from envhub.errors import EnvHubError
 from envhub.hubs.base import Progress
+from envhub.server.threads import in_thread
 
 logger = logging.getLogger("envhub.server")
 
@@ -59,7 +58,7 @@ class Arrival:
                 here = await self._reached(file, low)
                 if here <= low:
                     return
-                piece = await run_in_threadpool(file.read, min(PIECE, here - low, high - low))
+                piece = await in_thread(file.read, min(PIECE, here - low, high - low))
                 low += len(piece)
                 yield piece
 

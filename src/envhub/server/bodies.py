@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from envhub.server.refusals import Refusal
+from envhub.server.threads import in_thread
 
 PIECE = 4 << 20
 PATIENCE = 60.0
@@ -79,7 +79,7 @@ async def pour(
         async for piece in pieces(request, limit=limit):
             if working:
                 await working
-            working = asyncio.ensure_future(run_in_threadpool(take, piece))
+            working = asyncio.ensure_future(in_thread(take, piece))
     finally:
         if working:
             await working

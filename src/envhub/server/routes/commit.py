@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from starlette.background import BackgroundTask
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from envhub.hubs.lfs import Pointer
@@ -24,6 +23,7 @@ from envhub.server.names import check_path, check_ref
 from envhub.server.refusals import Refusal, bad
 from envhub.server.repos import Repo
 from envhub.server.routes.patterns import API, REVISION
+from envhub.server.threads import in_thread
 
 MOST_FILES = 10_000
 
@@ -98,11 +98,11 @@ def preupload(call: Call) -> Response:
 async def commit(call: Call) -> Response:
     """Read the lines as they come, then commit them all."""
     _refuse_pull_requests(call)
-    repo = await run_in_threadpool(call.repo, WRITE)
+    repo = await in_thread(call.repo, WRITE)
     reader = Reader(call, repo)
     await bodies.pour(call.request, reader.feed)
     reader.end()
-    return await run_in_threadpool(_commit, call, repo, reader)
+    return await in_thread(_commit, call, repo, reader)
 
 
 class Reader:

@@ -7,7 +7,6 @@ import re
 from collections.abc import AsyncIterator
 from io import BufferedReader
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from envhub.hubs.lfs import Pointer
@@ -16,6 +15,7 @@ from envhub.server.gitrepo import Entry
 from envhub.server.refusals import Refusal
 from envhub.server.repos import Repo
 from envhub.server.routes.patterns import PATH, REVISION, SITE
+from envhub.server.threads import in_thread
 
 PIECE = 1 << 20
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -119,7 +119,7 @@ async def _pieces(file: BufferedReader, low: int, high: int) -> AsyncIterator[by
     with file:
         file.seek(low)
         while low < high:
-            piece = await run_in_threadpool(file.read, min(PIECE, high - low))
+            piece = await in_thread(file.read, min(PIECE, high - low))
             if not piece:
                 return
             low += len(piece)

@@ -9,7 +9,6 @@ from typing import IO
 
 import pygit2
 from starlette.background import BackgroundTask
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from envhub.server import bodies, pushes, tidying
@@ -22,6 +21,7 @@ from envhub.server.repos import Repo
 from envhub.server.routes.lfs import git_repo
 from envhub.server.routes.patterns import SITE
 from envhub.server.routes.refs import keep
+from envhub.server.threads import in_thread
 from envhub.server.transport import Backend
 
 _MAX_FETCH = 50_000_000
@@ -39,20 +39,20 @@ def advertise(call: Call) -> Response:
 
 async def upload_pack(call: Call) -> Response:
     """Send what a client lacks."""
-    repo = await run_in_threadpool(git_repo, call)
+    repo = await in_thread(git_repo, call)
     with ExitStack() as stack:
         path = await _spooled(call, stack, _MAX_FETCH)
-        response = await run_in_threadpool(_streamed, call, repo, "git-upload-pack", path)
+        response = await in_thread(_streamed, call, repo, "git-upload-pack", path)
         response.background = BackgroundTask(stack.pop_all().close)
         return response
 
 
 async def receive_pack(call: Call) -> Response:
     """Take a push."""
-    repo = await run_in_threadpool(git_repo, call, WRITE)
+    repo = await in_thread(git_repo, call, WRITE)
     with ExitStack() as stack:
         path = await _spooled(call, stack, call.hub.config.max_push)
-        return await run_in_threadpool(_pushed, call, repo, path)
+        return await in_thread(_pushed, call, repo, path)
 
 
 async def _spooled(call: Call, stack: ExitStack, limit: int) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import Struct
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from envhub.hubs.lfs import Pointer
@@ -17,6 +16,7 @@ from envhub.server.refusals import Refusal, bad
 from envhub.server.repos import Repo
 from envhub.server.routes import files
 from envhub.server.routes.patterns import SITE
+from envhub.server.threads import in_thread
 
 KIND = "application/vnd.git-lfs+json"
 MOST = 10_000
@@ -127,12 +127,12 @@ def download(call: Call) -> Response:
 async def upload(call: Call) -> Response:
     """Take the bytes that a pass is for, and only those."""
     fields = call.hub.signer.open("lfs upload", call.words["pass"])
-    repo = await run_in_threadpool(_passed, call, fields)
-    await run_in_threadpool(call.hub.holdings.check_quota, repo, fields["size"])
+    repo = await in_thread(_passed, call, fields)
+    await in_thread(call.hub.holdings.check_quota, repo, fields["size"])
     with call.hub.intake(fields["size"]) as intake:
         await bodies.pour(call.request, intake.write)
-        await run_in_threadpool(intake.keep, call.hub.blobs, fields["oid"], fields["size"])
-    await run_in_threadpool(call.hub.holdings.add, repo, fields["oid"], fields["size"])
+        await in_thread(intake.keep, call.hub.blobs, fields["oid"], fields["size"])
+    await in_thread(call.hub.holdings.add, repo, fields["oid"], fields["size"])
     return Response()
 
 

@@ -11,7 +11,6 @@ import shutil
 import time
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from envhub.server import bodies
@@ -20,6 +19,7 @@ from envhub.server.call import Call, reply, route
 from envhub.server.refusals import Refusal, bad
 from envhub.server.repos import Repo
 from envhub.server.routes.patterns import API, REVISION
+from envhub.server.threads import in_thread
 from envhub.server.xet import Arriving
 from envhub.server.xetformat import MAX_SHARD, MAX_XORB, XetFile, files
 
@@ -48,11 +48,11 @@ async def xorb(call: Call) -> Response:
     """Take a pack of chunks."""
     if not _HASH.fullmatch(call.words["hash"]):
         raise bad("a xorb is named by 64 hex digits")
-    repo = await run_in_threadpool(_passed, call)
+    repo = await in_thread(_passed, call)
     with call.hub.spool(MAX_XORB) as spool:
         arriving = Arriving(spool)
         await bodies.pour(call.request, arriving.feed, limit=MAX_XORB + _SLACK)
-        new = await run_in_threadpool(_add, call, repo, arriving)
+        new = await in_thread(_add, call, repo, arriving)
     return reply({"was_inserted": new})
 
 
@@ -63,9 +63,9 @@ def _add(call: Call, repo: Repo, arrived: Arriving) -> bool:
 
 async def shard(call: Call) -> Response:
     """Take the word for what files are made of, and make them."""
-    repo = await run_in_threadpool(_passed, call)
+    repo = await in_thread(_passed, call)
     data = await bodies.whole(call.request, MAX_SHARD)
-    await run_in_threadpool(_build, call, repo, data)
+    await in_thread(_build, call, repo, data)
     return reply({"result": 1})
 
 
