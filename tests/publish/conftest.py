@@ -25,7 +25,7 @@ As = Callable[[str], Client]
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnHub]:
     """A hub that keeps small files outside git, too."""
-    rules = Config(durable=False, requests_per_minute=0, lfs_over=LARGE)
+    rules = Config(durable=False, requests_per_minute=0, examine=False, lfs_over=LARGE)
     with own_hub(tmp_path_factory.mktemp("hub"), rules) as running:
         yield running
 

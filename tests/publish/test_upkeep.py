@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from huggingface_hub import HfApi
 from tests.publish.conftest import LARGE, As
@@ -174,6 +175,7 @@ def test_tags_that_stay(tmp_path: Path, envhub_hub: OwnHub) -> None:
     settings = replace(Client().settings, token=envhub_hub.token, hf_endpoint="http://127.0.0.1:1")
     user = Client(settings, lock=False)
     envhub_hub.add("you/env", repos.COUNTER, tag="v1")
-    envhub_hub.inside.config = type(envhub_hub.inside.config)(durable=False, immutable_tags=True)
+    rules = msgspec.structs.replace(envhub_hub.inside.config, immutable_tags=True)
+    envhub_hub.inside.config = rules
     with pytest.raises(NotAllowedError, match="tags of this hub stay"):
         upkeep.untag("you/env", "v1", client=user)

@@ -6,6 +6,7 @@ so whoever was interrupted begins again where it ended.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,9 @@ from envhub.hubs.hfhttp import Place, meanings
 from envhub.settings import HUGGING_FACE
 
 MAIN: Final = "main"
-_UNAUTHORIZED, _FORBIDDEN, _CONFLICT, _STALE = 401, 403, 409, 412
+_UNAUTHORIZED, _FORBIDDEN, _CONFLICT, _STALE, _LARGE = 401, 403, 409, 412, 413
+_CLIENT_ERROR: Final = re.compile(r"status client error \(4\d\d")
+_TOO_LARGE: Final = "a file, or all that its owner has there, is larger than this hub allows"
 
 
 class Writer:
@@ -206,7 +209,7 @@ class Writer:
             if isinstance(cause, ConnectionError):
                 raise self._lost(cause) from cause
             raise
-        except RuntimeError as error:  # what hf_xet, which sends large files, raises
+        except RuntimeError as error:  # hf_xet's, too, if it was told to stop
             raise self._lost(error) from error
 
     @contextmanager
@@ -238,10 +241,18 @@ class Writer:
             hint = f"ask {owner} for the right to, or take another token:\n{hint}"
         return NotAllowedError(what, why=why, hint=hint)
 
-    def _lost(self, error: Exception) -> HubUnreachableError:
+    def _lost(self, error: Exception) -> HubError:
+        """What hf_xet, which sends large files, says in one class of exceptions and many words."""
+        words = " ".join(str(error).split())[:300]
+        if _CLIENT_ERROR.search(words):
+            return HubError(
+                f"{self.address} does not take what was sent to {self.repo}",
+                why=words,
+                hint=_TOO_LARGE if str(_LARGE) in words else "",
+            )
         return HubUnreachableError(
             f"the connection to {self.address} broke while {self.repo} was sent",
-            why=" ".join(str(error).split())[:300],
+            why=words,
             hint="try again: what the hub has already is not sent twice",
         )
 
