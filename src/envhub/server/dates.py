@@ -11,7 +11,7 @@ _UNITS = (("year", 365 * 86400), ("month", 30 * 86400), ("day", 86400), ("hour",
 def iso(when: float | datetime) -> str:
     """`2026-01-01T00:00:00.000Z`, for seconds since 1970 or a date with a zone."""
     date = when.astimezone(UTC) if isinstance(when, datetime) else datetime.fromtimestamp(when, UTC)
-    return date.strftime("%Y-%m-%dT%H:%M:%S.") + f"{date.microsecond // 1000:03d}Z"
+    return f"{date.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def day(when: float | datetime) -> str:

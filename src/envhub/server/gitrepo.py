@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,7 +20,8 @@ KEEP = "refs/keep/"
 PULLS = "refs/pr/"
 SHOWN = ("refs/heads/", "refs/tags/", PULLS)
 
-_ENTRIES, _FILES = 400_000, 100_000
+_ENTRIES, _FILES, _OPEN = 400_000, 100_000, 32
+_FLAGS = RepositoryOpenFlag.BARE | RepositoryOpenFlag.NO_SEARCH
 _HEX = frozenset("0123456789abcdef")
 
 _CONFIG = {
@@ -73,6 +75,16 @@ _trees: Recent[str, tuple[Entry, ...]] = Recent(_ENTRIES, lambda entries: len(en
 _files: Recent[str, tuple[int, Pointer | None]] = Recent(_FILES)
 
 
+class _Opened(threading.local):
+    """The repos that a thread has open; libgit2 sees by itself what others change in them."""
+
+    def __init__(self) -> None:
+        self.repos: Recent[Path, pygit2.Repository] = Recent(_OPEN)
+
+
+_opened = _Opened()
+
+
 class GitRepo:
     """A bare repo that is open; cheap to open, and used by one thread.
 
@@ -81,9 +93,8 @@ class GitRepo:
     """
 
     def __init__(self, folder: Path) -> None:
-        flags = RepositoryOpenFlag.BARE | RepositoryOpenFlag.NO_SEARCH
         self.folder = folder
-        self.git = pygit2.Repository(str(folder), flags)
+        self.git = _opened.repos.get(folder, lambda: pygit2.Repository(str(folder), _FLAGS))
 
     @classmethod
     def create(cls, folder: Path) -> GitRepo:
