@@ -11,6 +11,7 @@ import hashlib
 import http.client
 import json
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -22,14 +23,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from sqlite3 import Connection
 from urllib.parse import urlsplit
 
 from envhub.server.config import Config
 from envhub.server.hub import Hub
-from envhub.server.index import Query
+from envhub.server.index import Entry, Query, put
 
 CLIENTS = 32
 ROUNDS = 3
+SYLLABLES = [*("ka", "ro", "mi", "ta", "en", "vo", "lu", "pe"), *("sha", "dri", "no", "ba", "xe")]
+NOUNS = [*("cartpole", "pusht", "reach", "walker", "ant"), *("maze", "drone", "soccer", "chess")]
 
 XET = """
 import os, sys, time, huggingface_hub as hf
@@ -218,39 +222,75 @@ def _ask_often(bench: Bench, path: str, end: float, times: list[float]) -> None:
 
 
 def search(folder: Path, repos: int) -> None:
-    """Search, in this process, over so many repos with cards of 60 words."""
+    """Search, in this process, over so many repos with cards of 100 words; and how the index grows.
+
+    Words are as rare and as frequent as in a language, tags as on a hub of envs.
+    """
     hub = Hub(folder, Config(durable=False))
-    owner = hub.accounts.add("many")
-    words = [f"word{number}" for number in range(3000)]
-    begin = time.perf_counter()
-    with hub.database.write() as connection:
-        for number in range(repos):
-            name, tags = f"env-{number}-{words[number % 3000]}", ["envhub", f"t{number % 50}"]
-            body = " ".join(words[(number * 7 + n * n) % 3000] for n in range(60))
-            values = (f"k{number}", owner, name, f"c{number}", number, number)
-            made = connection.execute(
-                "INSERT INTO repos (key, kind, owner, name, visibility, cas, created, modified)"
-                " VALUES (?, 'model', ?, ?, 'public', ?, ?, ?)",
-                values,
-            ).lastrowid
-            full = f"many/{name}"
-            connection.execute("INSERT INTO names (rowid, name) VALUES (?, ?)", (made, full))
-            row = (made, full, " ".join(tags), body)
-            connection.execute(
-                "INSERT INTO words (rowid, name, tags, body) VALUES (?, ?, ?, ?)", row
-            )
-            connection.executemany("INSERT INTO tags VALUES (?, ?)", [(tag, made) for tag in tags])
-    print(f"index {repos:,} repos        {repos / (time.perf_counter() - begin):8.0f} repos/s")
+    draw = random.Random(0)
+    words = ["".join(draw.choices(SYLLABLES, k=draw.randint(1, 4))) for _ in range(20_000)]
+    owners = [hub.accounts.add(f"user{number}") for number in range(100)]
+    for quarter in range(4):
+        begin = time.perf_counter()
+        with hub.database.write() as connection:
+            for number in range(repos * quarter // 4, repos * (quarter + 1) // 4):
+                _put(connection, owners, words, draw, number)
+        rate = repos / 4 / (time.perf_counter() - begin)
+        size = sum(path.stat().st_size for path in folder.glob("hub.sqlite3*")) / 1e6
+        print(f"index {repos * (quarter + 1) // 4:8,} repos {rate:8.0f} repos/s {size:8.0f} MB")
     queries = {
-        "by name": Query("model", words="env-77"),
-        "by words": Query("model", words="word77 word84"),
-        "by tags": Query("model", tags=("envhub", "t7")),
+        "part of a name": Query("model", words="artpo"),
+        "a common name": Query("model", words="env"),
+        "one name": Query("model", words=f"env-{repos // 2 + 7}"),
+        "three letters": Query("model", words=words[50][:3].ljust(3, "a")),
+        "a common word": Query("model", words=words[0]),
+        "rare words": Query("model", words=f"{words[9000]} {words[12000]}"),
+        "a rare tag": Query("model", tags=("r77",)),
+        "four facets": Query("model", tags=("action:discrete", "t7", "license:mit", "tasks:>5")),
+        "what none has": Query("model", tags=("even", "odd")),
+        "words and facets": Query("model", words="cartpole", tags=("action:discrete", "t7")),
+        "author and words": Query("model", words="env", author="user5"),
         "all, by date": Query("model"),
+        "by downloads": Query("model", order="downloads", tags=("t7",)),
     }
+    every: list[float] = []
     for name, query in queries.items():
-        times = [_timed(partial(hub.index.search, None, query)) for _ in range(40)]
-        print(f"search {name:18} p95 {sorted(times)[37] * 1000:8.1f} ms")
+        times = sorted(_timed(partial(hub.index.search, None, query)) for _ in range(ROUNDS * 10))
+        print(
+            f"search {name:18} median {times[15] * 1000:7.1f} ms   most {times[-1] * 1000:7.1f} ms"
+        )
+        every += times
+    times = sorted(_timed(partial(hub.index.facets, None, Query("model"))) for _ in range(10))
+    print(f"count facets              median {times[5] * 1000:7.1f} ms")
+    every.sort()
+    print(f"search, all of these       p50 {every[len(every) // 2] * 1000:7.1f} ms")
+    print(f"search, all of these       p95 {every[len(every) * 95 // 100] * 1000:7.1f} ms")
     hub.close()
+
+
+def _put(
+    connection: Connection,
+    owners: Sequence[int],
+    words: Sequence[str],
+    draw: random.Random,
+    number: int,
+) -> None:
+    owner, noun = number % len(owners), NOUNS[number % len(NOUNS)]
+    name = f"{noun}-{words[number % 1000]}-env-{number}"
+    made = connection.execute(
+        "INSERT INTO repos (key, kind, owner, name, visibility, cas, created, modified, serial,"
+        " n_tasks, downloads) VALUES (?, 'model', ?, ?, 'public', ?, ?, ?, ?, ?, ?)",
+        (
+            *(f"k{number}", owners[owner], name, f"c{number}", number, number, number + 1),
+            *(number % 40, draw.randrange(10**6)),
+        ),
+    ).lastrowid
+    tags = ["envhub", f"t{number % 50}", f"r{number % 997}", ("even", "odd")[number % 2]]
+    tags += [f"action:{draw.choice(['discrete', 'continuous'])}", "python:3.11", "python:3.12"]
+    tags += [f"license:{draw.choice(['mit', 'apache-2.0'])}", "observation:vector"]
+    # As in a language: the first word is twice as frequent as the second, and so on.
+    body = " ".join(words[int(len(words) ** draw.random()) - 1] for _ in range(100))
+    put(connection, made or 0, Entry(f"user{owner}/{name}", tags, body), moved=False)
 
 
 def _timed(call: Callable[[], object]) -> float:

@@ -152,6 +152,7 @@ DROP INDEX repos_owner;
 DROP INDEX repos_modified;
 DROP INDEX repos_created;
 CREATE UNIQUE INDEX repos_serial ON repos (serial);
+CREATE INDEX repos_tested ON repos (serial, kind, visibility, owner, gated, n_tasks, name);
 CREATE INDEX repos_owner ON repos (owner, serial);
 CREATE INDEX repos_kind ON repos (kind, serial);
 CREATE INDEX repos_id ON repos (kind, id);

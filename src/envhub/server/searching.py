@@ -124,13 +124,13 @@ class Search:
         Raises:
             Refusal: 400, the cursor is none of this hub.
         """
-        seen, values = visible(caller, open_to_all=self._open_to_all)
-        path, tests = self._plan(query)
-        tests.append(Clue(seen, tuple(values)))
-        if ORDERS[query.order] == "serial":
-            return self._walked(path, tests, query)
-        few = self._count(path, STEPS) < STEPS
-        return self._sorted([path.collected() if few else path, *tests], query)
+        path, tests = self._plan(caller, query)
+        if ORDERS[query.order] != "serial":
+            return self._sorted(path, tests, query)
+        serials, cursor = self._walked(path, tests, query)
+        way = "ASC" if query.ascending else "DESC"
+        these = "repos.serial IN (SELECT value FROM json_each(?)) ORDER BY repos.serial"
+        return self._repos.select(f"{these} {way}", json.dumps(serials)), cursor
 
     def facets(self, caller: Caller | None, query: Query, groups: Sequence[str]) -> Counts:
         """How many of the repos that match have which facet: of the last changed, if many match.
@@ -140,12 +140,13 @@ class Search:
             query: what is looked for; order, limit and cursor do not matter.
             groups: the beginnings of facets, like `action`.
         """
-        found, _ = self.page(caller, replace(query, order="lastModified", limit=COUNTED, cursor=""))
+        path, tests = self._plan(caller, query)
+        serials, _ = self._walked(path, tests, replace(query, limit=COUNTED, cursor=""))
         rows = self._database.all(
             "SELECT tag, count(*) AS number FROM tags"
             " WHERE serial IN (SELECT value FROM json_each(?)) AND tag GLOB '*:*'"
             " GROUP BY tag ORDER BY number DESC, tag",
-            json.dumps([repo.serial for repo in found]),
+            json.dumps(serials),
         )
         counts: Counts = {group: {} for group in groups}
         for row in rows:
@@ -154,9 +155,10 @@ class Search:
                 counts[group][value] = row["number"]
         return {group: values for group, values in counts.items() if values}
 
-    def _plan(self, query: Query) -> tuple[Clue, list[Clue]]:
+    def _plan(self, caller: Caller | None, query: Query) -> tuple[Clue, list[Clue]]:
         """What to walk over, and what to test there."""
-        clues = list(_clues(query))
+        seen, values = visible(caller, open_to_all=self._open_to_all)
+        clues = [Clue(seen, tuple(values)), *_clues(query)]
         counts = {clue: self._count(clue, STEPS) for clue in clues if clue.sources}
         rare = min(counts, key=lambda clue: counts[clue])
         is_rare = counts[rare] < STEPS
@@ -173,39 +175,42 @@ class Search:
         sql, values = clue.walk(False, _LAST, most)
         return int(self._database.value(f"SELECT count(*) FROM ({sql})", *values))  # noqa: S608 - SQL of ours
 
-    def _walked(self, path: Clue, tests: Sequence[Clue], query: Query) -> tuple[list[Repo], str]:
-        """A page in the order of serials."""
+    def _walked(self, path: Clue, tests: Sequence[Clue], query: Query) -> tuple[list[int], str]:
+        """The serials of a page in their own order."""
         limit = query.limit
         start = _opened(query.cursor, 1)[0] if query.cursor else _LAST * (not query.ascending)
-        found: list[Repo] = []
+        found: list[int] = []
         looked, step = 0, 2 * limit
         while len(found) <= limit:
             if looked >= STEPS:
                 return found, _cursor(start)
-            sql, values = path.walk(query.ascending, start, step)
-            serials = [row[0] for row in self._database.all(sql, *values)]
+            serials = self._column(*path.walk(query.ascending, start, step))
             found += self._tested(serials, tests, query)
             if len(serials) < step:
                 break
             looked, start, step = looked + step, serials[-1], min(2 * step, STEPS)
         more = len(found) > limit
-        return found[:limit], _cursor(found[limit - 1].serial) if more else ""
+        return found[:limit], _cursor(found[limit - 1]) if more else ""
 
-    def _tested(self, serials: Sequence[int], tests: Sequence[Clue], query: Query) -> list[Repo]:
+    def _tested(self, serials: Sequence[int], tests: Sequence[Clue], query: Query) -> list[int]:
         """Those of some repos that pass all tests."""
-        these = " AND ".join(
-            ["repos.serial IN (SELECT value FROM json_each(?))", *(clue.test for clue in tests)]
-        )
         way = "ASC" if query.ascending else "DESC"
-        return self._repos.select(
-            f"{these} ORDER BY repos.serial {way} LIMIT ?",
-            json.dumps(serials),
-            *(value for clue in tests for value in clue.values),
-            query.limit + 1,
+        sql = (
+            "SELECT repos.serial FROM repos JOIN owners ON owners.id = owner"  # noqa: S608 - SQL of ours
+            " WHERE repos.serial IN (SELECT value FROM json_each(?))"
+            f" AND {' AND '.join(clue.test for clue in tests)}"
+            f" ORDER BY repos.serial {way} LIMIT ?"
         )
+        values = (value for clue in tests for value in clue.values)
+        return self._column(sql, [json.dumps(serials), *values, query.limit + 1])
 
-    def _sorted(self, clues: Sequence[Clue], query: Query) -> tuple[list[Repo], str]:
+    def _column(self, sql: str, values: Sequence[Any]) -> list[int]:
+        return [row[0] for row in self._database.all(sql, *values)]
+
+    def _sorted(self, path: Clue, tests: Sequence[Clue], query: Query) -> tuple[list[Repo], str]:
         """A page in another order."""
+        few = self._count(path, STEPS) < STEPS
+        clues = [path.collected() if few else path, *tests]
         column, way = ORDERS[query.order], "ASC" if query.ascending else "DESC"
         parts = [clue.test for clue in clues]
         values = [value for clue in clues for value in clue.values]
