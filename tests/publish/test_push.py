@@ -346,7 +346,13 @@ def test_the_same_repo_in_git(
 def test_public_function(
     served: OwnHub, tokens: dict[str, str], name: str, folder: Path, monkeypatch: Any
 ) -> None:
-    """`envhub.push` takes hub and token from the environment variables."""
+    """`envhub.push` takes hub and token from the environment variables, ours or Hugging Face's."""
     monkeypatch.setenv("ENVHUB_ENDPOINT", served.url)
     monkeypatch.setenv("ENVHUB_TOKEN", tokens["ada"])
     assert envhub.push(folder, name).created
+    monkeypatch.setenv("HF_ENDPOINT", served.url)
+    with pytest.raises(NotAllowedError) as caught:
+        envhub.push(folder, name)
+    assert caught.value.hint.startswith("hf auth login   # or HF_TOKEN=")
+    monkeypatch.setenv("HF_TOKEN", tokens["ada"])
+    assert not envhub.push(folder, name).created

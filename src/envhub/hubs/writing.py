@@ -235,7 +235,9 @@ class Writer:
 
     def _refused(self, why: str, status: int = _UNAUTHORIZED) -> NotAllowedError:
         what = f"{self.address} does not let you write to {self.repo}"
-        hint = token_hint(self.address)
+        hint = f"ENVHUB_ENDPOINT={self.address} ENVHUB_TOKEN=… , or --token-file FILE"
+        if self._token is True or self.address == HUGGING_FACE:
+            hint = "hf auth login   # or HF_TOKEN=…"
         if status == _FORBIDDEN:
             owner = self.repo.partition("/")[0]
             hint = f"ask {owner} for the right to, or take another token:\n{hint}"
@@ -262,10 +264,3 @@ def _said(error: hf.HfHubHTTPError, status: int) -> str:
     return said or (
         "the token is refused" if status == _UNAUTHORIZED else "the token may only read"
     )
-
-
-def token_hint(address: str) -> str:
-    """How a hub gets the token that belongs to it."""
-    if address == HUGGING_FACE:
-        return "hf auth login   # or HF_TOKEN=…"
-    return f"ENVHUB_ENDPOINT={address} ENVHUB_TOKEN=… , or --token-file FILE"
