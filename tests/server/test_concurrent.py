@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,6 +54,63 @@ def test_branches_at_once(running: Running) -> None:
     assert sorted(answers) == [200] * 4 + [409] * 12
     refs = running.get(f"/api/models/{repo}/refs").json()
     assert len(refs["branches"]) == 5
+
+
+NURSERY = """
+import os, signal, sys
+from pathlib import Path
+from envhub.server.hub import Hub
+from envhub.server import serving
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        serving.run(Hub(Path(line.strip())), "127.0.0.1", 0, lambda url: print(url, flush=True))
+        os._exit(0)
+    print(child, flush=True)
+    os.waitpid(child, 0)
+"""
+
+
+class Nursery:
+    """Starts hubs as quickly as they are killed: forks of a process that has imported all of it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", NURSERY],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    @contextmanager
+    def started(self, folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+        """A hub that runs, its address and what kills it, which the end of the block does, too."""
+        process = self._process
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(f"{folder}\n")
+        process.stdin.flush()
+        said = {process.stdout.readline().strip() for _ in range(2)}  # in either order
+        (url,) = (each for each in said if each.startswith("http://"))
+        (pid,) = (int(each) for each in said if each.isdigit())
+        alive = [pid]  # once it is dead, the number may be another's
+
+        def kill() -> None:
+            while alive:
+                os.kill(alive.pop(), signal.SIGKILL)
+
+        try:
+            yield url, kill
+        finally:
+            kill()
+
+    def close(self) -> None:
+        """Start no more."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
 
 
 class Killed:
@@ -159,15 +216,17 @@ def kill_often(folder: Path, times: int, workers: int, seed: int) -> int:
     (folder / "hub.toml").write_text("durable = false\nlfs_over = 10000\n")
     killed = Killed(folder, tokens["ada"])
     chance = random.Random(seed)
+    nursery = Nursery()
     for round_ in range(times):
-        with killed.started() as (url, process), ThreadPoolExecutor(workers) as pool:
+        with nursery.started(folder) as (url, kill), ThreadPoolExecutor(workers) as pool:
             jobs = [pool.submit(killed.work, url, n, round_) for n in range(workers)]
             for _ in range(chance.randint(1, 2 * workers)):
                 killed.news.acquire(timeout=30)
             threading.Event().wait(chance.uniform(0, 0.1))
-            process.send_signal(signal.SIGKILL)
+            kill()
             for job in jobs:
                 job.result()
+    nursery.close()
     check_all(killed)
     return len(killed.done)
 
