@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import re
+import time
 from functools import partial
 from html.parser import HTMLParser
 
 import pytest
 from tests.server.vectors import VECTORS
 
-from envhub.server import markdown, rendering
+from envhub.server import colouring, markdown, rendering
 
 
 class Harm(HTMLParser):
@@ -94,7 +96,7 @@ def test_code() -> None:
     assert "alert(1)" in plain
     for number, nothing in enumerate((b"", b"a\0b", b"\xff\xfe")):
         assert markdown.code("a.py", f"n{number}", partial(bytes, nothing)) == ""
-    long = b"x = 1\n" * (rendering.MAX_COLOURED // 4)
+    long = b"x = 1\n" * (colouring.MAX_COLOURED // 4)
     assert 'class="o"' not in markdown.code("long.py", "o3", lambda: long)
 
 
@@ -122,3 +124,43 @@ def test_same_content_under_two_names() -> None:
 def test_first_words(text: str, words: str) -> None:
     """A list shows the first sentences of a README, as words and nothing else."""
     assert markdown.first_words(text) == words
+
+
+# Each takes minutes if nobody looks at the time or at the length of lines.
+SLOW = [
+    ("ini", "a="),
+    ("ini", "a=\n"),
+    ("yaml", "*"),
+    ("yaml", "*" * 450 + "\n"),
+    ("xml", "<!--\n"),
+]
+
+
+@pytest.mark.parametrize(("language", "part"), SLOW)
+def test_code_that_is_slow_to_read(language: str, part: str) -> None:
+    """A text that would keep pygments busy for minutes is shown without colours after a moment."""
+    text = part * (colouring.MAX_COLOURED // len(part))
+    begin = time.process_time()
+    shown = colouring.Budget(0.1).fence(text, language)
+    assert time.process_time() - begin < 4
+    assert len(html.unescape(shown)) >= len(text) or not shown
+
+
+def test_one_budget_for_a_readme() -> None:
+    """Many pieces of code in a README have no more time together than one has."""
+    budget = colouring.Budget(0)
+    assert "<span" not in budget.fence("x = 1", "python")
+    assert budget.fence("x = 1", "nosuch") == ""
+    assert "<span" in colouring.Budget().fence("x = 1", "python")
+
+
+def test_only_known_languages() -> None:
+    """Languages that nobody tried with hostile texts have no colours."""
+    assert markdown.code("a.cbl", "cobol", lambda: b"DISPLAY 'x'.").count("<span") == 3
+    assert colouring.Budget().fence("DISPLAY 'x'.", "cobol") == ""
+
+
+def test_long_readme() -> None:
+    """Of a README that nobody reads to its end the beginning is shown."""
+    shown = markdown.readme("word " * 50_000, "/b", "long")
+    assert rendering.MAX_README - 10 < len(shown) < rendering.MAX_README + 100

@@ -9,15 +9,11 @@ from urllib.parse import quote
 import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import TextLexer, get_lexer_by_name, get_lexer_for_filename
-from pygments.token import STANDARD_TYPES
-from pygments.util import ClassNotFound
 
+from envhub.server.colouring import KINDS, Budget, style_sheet
 from envhub.server.index import FRONT
 
-MAX_TEXT, MAX_COLOURED = 400_000, 150_000
+MAX_README, MAX_BEGIN = 100_000, 10_000
 # fmt: off
 _TAGS = {
     "a", "abbr", "b", "blockquote", "br", "code", "dd", "del", "details", "div", "dl", "dt", "em",
@@ -38,9 +34,6 @@ _ATTRIBUTES = {
 _ADDRESSES = {"href", "src", "poster"}
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//|#", re.IGNORECASE)
 
-# What colours code in READMEs: pygments' names for kinds of words.
-_KINDS = {name for name in STANDARD_TYPES.values() if name}
-
 
 def readme(text: str, base: str) -> str:
     """See `markdown.readme`."""
@@ -51,11 +44,11 @@ def readme(text: str, base: str) -> str:
         return f"{base}/{quote(value.lstrip('/'), safe='/%?#=&+.-_~')}"
 
     return nh3.clean(
-        _reader.render(FRONT.sub("", text[:MAX_TEXT], count=1)),
+        _reader(Budget()).render(FRONT.sub("", text[:MAX_README], count=1)),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         attribute_filter=moved,
-        allowed_classes={"span": _KINDS},
+        allowed_classes={"span": set(KINDS)},
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener nofollow ugc",
     )
@@ -63,7 +56,7 @@ def readme(text: str, base: str) -> str:
 
 def first_words(text: str, most: int) -> str:
     """See `markdown.first_words`."""
-    tokens = _reader.parse(FRONT.sub("", text[:MAX_TEXT], count=1))
+    tokens = _reader(Budget()).parse(FRONT.sub("", text, count=1)[:MAX_BEGIN])
     for before, token in pairwise(tokens):
         if before.type == "paragraph_open" and before.level == 0:
             words = "".join(map(_spoken, token.children or ())).strip()
@@ -85,39 +78,19 @@ def code(name: str, data: bytes) -> str:
         text = data.decode()
     except UnicodeDecodeError:
         return ""
-    if not text or "\0" in text:
-        return ""
-    try:
-        lexer = get_lexer_for_filename(name) if len(text) <= MAX_COLOURED else TextLexer()
-    except ClassNotFound:
-        lexer = TextLexer()
-    formatter = HtmlFormatter(
-        cssclass="code", linenos="inline", linespans="L", lineanchors="", anchorlinenos=False
-    )
-    return str(highlight(text, lexer, formatter))
+    return Budget().file(name, text) if text and "\0" not in text else ""
 
 
-def _fenced(text: str, language: str, _attributes: str) -> str:
-    """The code of a fence in a README, coloured if it says what it is."""
-    try:
-        lexer = get_lexer_by_name(language, stripnl=False)
-    except ClassNotFound:
-        return ""
-    return str(highlight(text[:MAX_COLOURED], lexer, HtmlFormatter(nowrap=True)))
+def _reader(budget: Budget) -> MarkdownIt:
+    """What reads one README."""
 
+    def fence(text: str, language: str, _attributes: str) -> str:
+        return budget.fence(text, language)
 
-_reader = MarkdownIt("commonmark", {"html": True, "highlight": _fenced}).enable(
-    ["table", "strikethrough"]
-)
+    options = {"html": True, "highlight": fence}
+    return MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
 
 
 def colours() -> str:
     """See `markdown.colours`."""
-    light, dark = (_rules(style) for style in ("xcode", "github-dark"))
-    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
-
-
-def _rules(style: str) -> str:
-    """The colours of words; background and line numbers are the pages' own."""
-    lines = HtmlFormatter(style=style).get_style_defs(["pre"]).splitlines()
-    return "\n".join(line for line in lines if line.startswith("pre .") and "linenos" not in line)
+    return style_sheet()

@@ -11,7 +11,7 @@ from envhub.server.recent import Recent
 from envhub.server.routes.pages.place import Place
 from envhub.server.routes.patterns import PATH, REVISION, SITE
 
-MOST, DEPTH = 1000, 200
+MOST, DEPTH, MAX_TEXT = 1000, 200, 400_000
 PICTURES = frozenset(["png", "jpg", "jpeg", "gif", "webp", "avif"])
 FILMS = frozenset(["mp4", "webm"])
 
@@ -72,7 +72,7 @@ def crumbs(place: Place, path: str) -> list[tuple[str, str]]:
 
 
 def _code(place: Place, entry: Entry) -> str:
-    if entry.lfs or entry.size > markdown.MAX_TEXT:
+    if entry.lfs or entry.size > MAX_TEXT:
         return ""
     return markdown.code(entry.path, entry.oid, lambda: place.git.data(entry.oid))
 
