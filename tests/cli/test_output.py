@@ -285,6 +285,37 @@ def test_no_bar(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, why: str) -
     assert terminal.getvalue() == ""
 
 
+EVIL = "a\x1b]0;title\x07\x1b[2Jb\u202egnp.exe\x9b31m\rc\udcff"
+SEEN = r"a\u001b]0;title\u0007\u001b[2Jb\u202egnp.exe\u009b31m\u000dc\udcff"
+
+
+@pytest.mark.parametrize("rich", [True, False])
+@pytest.mark.parametrize(
+    "part",
+    [
+        EVIL,
+        Table(("name",), [(EVIL,)]),
+        Table(("name",), [("x" * 90,)], title=EVIL),
+        Facts("", [(EVIL, 1)]),
+        Facts(EVIL, [("name", EVIL)]),
+        Problem("usage", EVIL, EVIL, EVIL),
+    ],
+)
+def test_no_word_of_a_stranger_steers_the_terminal(
+    part: Part, rich: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names, cards and errors come from strangers: what a terminal would obey is written out."""
+    if not rich:
+        without_rich(monkeypatch)
+    Output().emit({}, part)
+    Output("quiet").emit({}, brief=[EVIL])
+    shown = capsys.readouterr().out
+    assert shown.count(SEEN) >= 2
+    assert not set(shown) & set("\x1b\x07\x9b\r\u202e")
+    Output().emit({}, "two\r\nlines of text\u00a0…")
+    assert capsys.readouterr().out == "two\nlines of text\u00a0…\n"
+
+
 def test_width_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal lines are as long as it is wide."""
     parts: list[Part] = [Facts("title", [("name", "word " * 100)])]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from envhub.errors import EnvHubError
@@ -77,6 +78,32 @@ class Problem:
 
 
 Part: TypeAlias = str | Table | Facts | Problem
+
+
+# What steers a terminal or turns the direction of writing, but line breaks and tabs.
+_STEERS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def plain(text: str) -> str:
+    """The text with what would steer a terminal written out; names and words are strangers'."""
+    text = text.replace("\r\n", "\n")
+    return _STEERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def plain_part(part: Part) -> Part:
+    """The same part with `plain` text."""
+    match part:
+        case Table():
+            rows = [[plain(cell) for cell in row] for row in part.rows]
+            return replace(part, rows=rows, title=plain(part.title))
+        case Facts():
+            pairs = [(plain(name), plain(value)) for name, value in part.known]
+            return replace(part, title=plain(part.title), pairs=pairs)
+        case Problem():
+            return replace(part, **{name: plain(text) for name, text in part.as_dict().items()})
+    return plain(part)
 
 
 def problem_lines(problem: Problem) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, TextIO
 
 from envhub.cli import look_plain
-from envhub.cli.look import Part, Problem
+from envhub.cli.look import Part, Problem, plain, plain_part
 from envhub.errors import RefMovedWarning
 
 Mode = Literal["human", "json", "quiet"]
@@ -75,7 +75,7 @@ class Output:
         if self.mode == "json":
             _write(sys.stdout, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
         elif self.mode == "quiet":
-            _write(sys.stdout, "".join(f"{line}\n" for line in brief))
+            _write(sys.stdout, "".join(f"{plain(str(line))}\n" for line in brief))
         else:
             _write(sys.stdout, _drawn(parts, sys.stdout))
 
@@ -155,7 +155,7 @@ def masked(text: str) -> str:
 
 
 def _drawn(parts: Sequence[Part], stream: TextIO) -> str:
-    parts = _spaced(parts)
+    parts = _spaced([plain_part(part) for part in parts])
     try:
         # Here, since rich is an optional extra, and 30 ms that `--help` does not need.
         from envhub.cli import look_rich
