@@ -24,7 +24,7 @@ from envhub.hubs.registry import address_of, token_for
 from envhub.hubs.writing import Writer
 from envhub.names import check_revision
 from envhub.parcel import listing
-from envhub.pins import File
+from envhub.pins import File, tree_digest
 from envhub.refs import Ref, parse
 from envhub.tree import check_limits, check_listing, hash_file
 
@@ -247,7 +247,7 @@ class Desk:
                     f"{self.writer.address} has not kept {file.path} of {ref} as it was sent",
                     hint="push again; if it stays so, ask whoever runs the hub",
                 )
-        return self.user.resolve_anew(ref).digest
+        return tree_digest(has.values())
 
     def _tagged(self, tag: str, commit: str) -> AlreadyThereError:
         return AlreadyThereError(

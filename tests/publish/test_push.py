@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from huggingface_hub import CommitOperationAdd, HfApi, constants
 from tests.publish.conftest import LARGE, As
 
 import envhub
-from envhub import Client, card, proc
+from envhub import Client, card, proc, tree
 from envhub.errors import (
     AlreadyThereError,
     ArgumentError,
@@ -138,6 +142,29 @@ def test_in_its_own_process(ada: Client, folder: Path) -> None:
         push(folder, "ada/inline", client=ada)
     user = Client(replace(ada.settings, isolation="process"), lock=False)
     assert push(folder, "ada/process", client=user, dry_run=True).found
+
+
+@pytest.mark.heavy
+@pytest.mark.envhub_leaves("hf_xet keeps its connections for the next upload")
+def test_interrupted(
+    served: OwnHub, ada: Client, tokens: dict[str, str], name: str, folder: Path
+) -> None:
+    """Killed in the middle, again and again: the repo stays whole, and the next push ends."""
+    mesh = np.random.default_rng(0).bytes(150_000_000)
+    words = [sys.executable, "-m", "envhub", "push", str(folder), "--to", name, "--no-check"]
+    env = {**os.environ, "ENVHUB_ENDPOINT": served.url, "ENVHUB_TOKEN": tokens["ada"]}
+    first = push(folder, name, client=ada, check=False)
+    (folder / "mesh.bin").write_bytes(mesh)
+    data = served.inside.folder
+    for _ in range(2):
+        before = tree.size(data)
+        with subprocess.Popen([*words, "-q"], env=env) as pushing:
+            while pushing.poll() is None and tree.size(data) < before + 20_000_000:
+                time.sleep(0.01)
+            pushing.kill()
+        assert ada.resolve(name).commit == first.commit
+    assert [file.path for file in push(folder, name, client=ada, check=False).sent] == ["mesh.bin"]
+    assert (ada.fetch(ada.resolve(name)).root / "mesh.bin").read_bytes() == mesh
 
 
 def test_dry_run(ada: Client, name: str, folder: Path) -> None:

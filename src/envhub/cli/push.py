@@ -81,7 +81,7 @@ def push(
 
     The env is loaded as a stranger would, with what the manifest asks for, reset and stepped. What
     looks like a secret is not sent. The new commit is what the folder is, without what .gitignore
-    leaves out; only what changed is sent, and an upload that broke goes on where it was.
+    leaves out; only what changed is sent, and a long upload that broke goes on near where it was.
     """
     user = writing(out, token_file)
     named = folder if folder.is_absolute() or str(folder).startswith((".", "~")) else f"./{folder}"

@@ -1,7 +1,7 @@
 """Writing to a hub: repos, commits and tags, through huggingface_hub's own client.
 
-It uploads large files in parallel, cut into chunks of which the hub gets only those that it lacks;
-so whoever was interrupted begins again where it ended.
+It uploads large files in parallel, cut into chunks of which the hub gets only those that it lacks.
+It notes every half minute what has arrived, so that an interrupted upload goes on from there.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ class Writer:
         return HubUnreachableError(
             f"the connection to {self.address} broke while {self.repo} was sent",
             why=words,
-            hint="try again: what the hub has already is not sent twice",
+            hint="try again: it goes on near where it was",
         )
 
 
