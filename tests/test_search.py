@@ -84,6 +84,14 @@ def test_known_ones_come_first_and_once(settings: Settings) -> None:
     assert [found.repo for found in answer.found] == ["a/known", "a/said"]
 
 
+def test_names_that_no_ref_can_have(settings: Settings) -> None:
+    """A repo without an owner, or with a name that would mean something to a shell, is left out."""
+    names = ["gpt2", "--help", "a/-b", "a/b c", "a/b/c", "\x1b/x", "a/b"]
+    with hub([{"id": name} for name in names]) as (url, _):
+        (answer,) = find(Query(), [url], settings=settings)
+    assert [found.repo for found in answer.found] == ["a/b"]
+
+
 def test_tokens_go_to_their_own_hub(settings: Settings) -> None:
     """A hub that somebody names gets no token; one's own gets the one that is meant for it."""
     with hub([]) as (url, asked):

@@ -33,6 +33,7 @@ ENGINES: Final = ("mujoco", "pybullet", "box2d", "brax", "genesis-world", "isaac
 """Packages that are simulators, by their names on package indexes."""
 PIXELS: Final = "pixels"
 
+_REPO: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _COUNT: Final = re.compile(r"(>=|<=|>|<|=|)\s*(\d{1,9})")
 _COMPARE: Final[dict[str, Callable[[int, int], bool]]] = {
     "": operator.eq,
@@ -52,7 +53,7 @@ class Query:
     Attributes:
         words: of the name or the card.
         tags: of the repo.
-        licences: one of which it must have, like `mit`.
+        licence: of the repo, like `mit`.
         action: `discrete` or `continuous`.
         pixels: whether its observations must have pictures.
         tasks: how many it must have: `5`, `>10`, `<=3`; empty if that does not matter.
@@ -237,16 +238,17 @@ def _fitting(hub: HuggingFaceHub, query: Query, most: int) -> Iterator[Listed]:
     page = min(most, 100)
     mine = hub.repos(query.words, [*query.common, *query.facets], page)
     if not query.facets:
-        return mine
+        return _each_once(mine)
     others = islice(hub.repos(query.words, query.common), MOST_READ)
     fitting = (each for each in others if traits(each).fit(query))
     return _each_once(chain(mine, fitting))
 
 
 def _each_once(listed: Iterable[Listed]) -> Iterator[Listed]:
+    """Those that a ref can name."""
     seen = set()
     for each in listed:
-        if each.id not in seen:
+        if each.id not in seen and _REPO.fullmatch(each.id):
             seen.add(each.id)
             yield each
 
