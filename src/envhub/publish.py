@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from envhub import card, disk
-from envhub.check import Found, check
+from envhub.check import Found
+from envhub.check import check as step
 from envhub.client import Client
 from envhub.credentials import find_secrets
 from envhub.errors import (
@@ -32,21 +32,31 @@ _MOST_SHOWN: Final = 20
 def push(
     folder: str | Path = ".",
     to: str | Ref = "",
-    wish: Wish | None = None,
     *,
+    tag: str = "",
+    private: bool = False,
+    message: str = "",
+    check: bool = True,
+    allow_secrets: Sequence[str] = (),
+    replace: bool = False,
+    dry_run: bool = False,
     client: Client | None = None,
     say: Say = lambda _doing: None,
-    **options: Any,
 ) -> Pushed:
     """Publish a folder as a repo, or as its next commit; the commit is what the folder is.
 
     Args:
         folder: the env repo on this machine; nothing in it is changed.
         to: `owner/name`, or a longer form that names the hub.
-        wish: how; its fields can also be given by name.
+        tag: a name for the new commit.
+        private: whether only those see the repo whom its owner lets in.
+        message: of the commit.
+        check: whether to load, reset and step the env before anything is sent.
+        allow_secrets: files that may have in them what looks like a secret.
+        replace: whether files go that envhub did not publish and the folder lacks.
+        dry_run: whether to stop before anything is sent.
         client: settings and tokens; by default those of the environment variables.
         say: is told what is being done.
-        **options: fields of `Wish`, like `tag="v1.0"`.
 
     Raises:
         RefError: `to` does not name a repo on a hub, or the tag is no name.
@@ -60,17 +70,17 @@ def push(
         >>> envhub.push("./pick", "ada/pick", tag="v1.0")  # doctest: +SKIP
         Pushed(ref=Ref(kind='hub', location='ada/pick', ...
     """
-    wish = replace(wish or Wish(), **options)
-    desk = Desk.open(client or Client(lock=False), to, wish.tag, say)
+    wish = Wish(tag, private, message, replace, dry_run)
+    desk = Desk.open(client or Client(lock=False), to, tag, say)
     with parcel(Path(folder), desk.user.settings.home) as sent, _speaking_of(Path(folder), sent):
         root = sent.root
         say("looking for secrets")
-        refuse_secrets(root, wish.allow_secrets)
+        refuse_secrets(root, allow_secrets)
         pin = _entry(desk.user, root)
         manifest = read_manifest(root, pin.path)
         before = card.facts_of(card.read(root))
-        there = desk.look(wish)
-        found = _try(desk.user, pin, manifest, say) if wish.check else None
+        there = desk.look(tag)
+        found = _try(desk.user, pin, manifest, say) if check else None
         facts = facts_of(pin, manifest, found, before.get(card.ORIGIN))
         describe(root, facts, desk.target)
         return desk.send(root, there, wish, found)
@@ -142,7 +152,7 @@ def _try(user: Client, pin: Pin, manifest: Manifest, say: Say) -> Found:
     permissions = manifest.permissions.words
     try:
         with user.make_env(pin.ref, trust_remote_code=True, permissions=permissions) as envs:
-            return check(envs)
+            return step(envs)
     except MissingDependencyError as error:
         package = package_of(error.name or "")
         error.hint = f'requirements = ["{package}"]   # in envhub.toml'

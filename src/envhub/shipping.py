@@ -40,14 +40,12 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How a folder is to be published.
+    """What is to become of the repo, and its new commit.
 
     Attributes:
         tag: a name for the new commit.
         private: whether only those see the repo whom its owner lets in.
         message: of the commit.
-        check: whether to load, reset and step the env before anything is sent.
-        allow_secrets: files that may have in them what looks like a secret.
         replace: whether files go that envhub did not publish and the folder lacks.
         dry_run: whether to stop before anything is sent.
     """
@@ -55,8 +53,6 @@ class Wish:
     tag: str = ""
     private: bool = False
     message: str = ""
-    check: bool = True
-    allow_secrets: Sequence[str] = ()
     replace: bool = False
     dry_run: bool = False
 
@@ -154,8 +150,12 @@ class Desk:
             check_revision(f"{target}@{tag}", tag)
         return Desk(user, target, writer_for(user, target), say)
 
-    def look(self, wish: Wish) -> There | None:
-        """What the repo has; nothing if it does not exist. The token is tried, too."""
+    def look(self, tag: str = "") -> There | None:
+        """What the repo has; nothing if it does not exist. The token is tried, too.
+
+        Raises:
+            AlreadyThereError: another commit than the newest has the tag.
+        """
         self.say(f"asking {self.writer.address}")
         self.writer.whoami()
         hub = self.user.hub(self.target)
@@ -165,8 +165,8 @@ class Desk:
             return None
         files = {file.path: file for file in hub.files(self.target, commit)}
         there = There(commit, files)
-        if wish.tag and (taken := self.writer.tags().get(wish.tag)) not in {None, commit.id}:
-            raise self._tagged(wish.tag, taken or "")
+        if tag and (taken := self.writer.tags().get(tag)) not in {None, commit.id}:
+            raise self._tagged(tag, taken or "")
         return there
 
     def send(self, root: Path, there: There | None, wish: Wish, found: Found | None) -> Pushed:

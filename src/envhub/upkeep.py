@@ -90,11 +90,12 @@ def delete(repo: str | Ref, *, client: Client | None = None) -> None:
 def fork(
     ref: str | Ref,
     to: str | Ref,
-    wish: Wish | None = None,
     *,
+    tag: str = "",
+    private: bool = False,
+    message: str = "",
     client: Client | None = None,
     say: Say = lambda _doing: None,
-    **options: Any,
 ) -> Pushed:
     """Copy one commit of a repo, from wherever, to a repo of one's own; nothing of it is run.
 
@@ -103,19 +104,19 @@ def fork(
     Args:
         ref: what to copy.
         to: `owner/name`, which must not exist.
-        wish: its tag, message and `private` count; its fields can also be given by name.
+        tag: a name for the new commit.
+        private: whether only those see the copy whom its owner lets in.
+        message: of the commit.
         client: settings and tokens; by default those of the environment variables.
         say: is told what is being done.
-        **options: fields of `Wish`.
 
     Raises:
         AlreadyThereError: there is a repo of that name.
         EnvHubError: as for `push`.
     """
     user = client or Client(lock=False)
-    wish = replace(wish or Wish(), **options)
-    desk = Desk.open(user, to, wish.tag, say)
-    if desk.look(wish) is not None:
+    desk = Desk.open(user, to, tag, say)
+    if desk.look() is not None:
         raise AlreadyThereError(
             f"{desk.target} is there already",
             why="a fork is a repo of its own; nothing was changed",
@@ -124,8 +125,8 @@ def fork(
     say("fetching the files")
     reader = _reader(user, ref, desk.writer.address)
     source = reader.fetch(reader.resolve_anew(ref))
-    message = wish.message or f"Fork {source.pin}"
-    wish = replace(wish, message=message, private=wish.private or _is_private(reader, source.pin))
+    hidden = private or _is_private(reader, source.pin)
+    wish = Wish(tag, hidden, message or f"Fork {source.pin}")
     with _copy(source) as root:
         facts = {**card.facts_of(card.read(root)), card.ORIGIN: full_ref(source.pin)}
         text = card.with_facts(card.read(root), {"version": 1, **facts}, load_line(desk.target))

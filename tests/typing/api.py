@@ -11,6 +11,7 @@ import envhub
 from envhub import Client, EnvDict, EnvHubError, Pin, Ref
 from envhub.errors import MissingDependencyError, UntrustedError
 from envhub.fetch import Source
+from envhub.shipping import Pushed
 from envhub.trust import Allowed, Consent
 
 
@@ -53,6 +54,15 @@ def own_client() -> Client:
     return Client(endpoint="http://127.0.0.1:8000", token="secret", cache=Path("cache"))
 
 
+def publishing() -> str:
+    assert_type(envhub.init("./pick", "gymnasium:Hopper-v5"), tuple[Path, ...])
+    done = envhub.push("./pick", "you/pick", tag="v1.0", private=True, allow_secrets=["notes.md"])
+    assert_type(done, Pushed)
+    assert_type(envhub.fork("them/pick@v1.0", "you/copy"), Pushed)
+    assert_type(envhub.tag("you/pick", "best"), Pin)
+    return done.line
+
+
 def errors() -> str:
     try:
         envhub.make_env("owner/name")
@@ -70,4 +80,5 @@ def errors() -> str:
 def wrong() -> None:
     envhub.make_env("owner/name", n_envs="2")  # type: ignore[arg-type]  # a number is wanted
     envhub.make_env("owner/name", trust_remote_code="yes")  # type: ignore[arg-type]  # a bool is
+    envhub.push("./pick", "you/pick", tagged="v1.0")  # type: ignore[call-arg]  # there is no such one
     Client(offline="no")  # type: ignore[arg-type]  # a bool is wanted

@@ -25,7 +25,7 @@ from envhub.cli.target import (
     writing,
 )
 from envhub.publish import push as publish
-from envhub.shipping import Pushed, Wish
+from envhub.shipping import Pushed
 from envhub.upkeep import fork as copy
 
 
@@ -86,7 +86,7 @@ def push(
     user = writing(out, token_file)
     named = folder if folder.is_absolute() or str(folder).startswith((".", "~")) else f"./{folder}"
     with out.warnings_shown(), out.strangers(), blaming(user, str(named)):
-        done = publish(folder, on(hub, to), Wish(**options), client=user, say=_say(out))
+        done = publish(folder, on(hub, to), client=user, say=_say(out), **options)
     _show(out, done)
 
 
@@ -113,7 +113,7 @@ def fork(
     it is from, pinned; the copy of a private repo is private.
     """
     user = writing(out, token_file)
-    _show(out, copy(ref, on(hub, to), Wish(**options), client=user, say=_say(out)))
+    _show(out, copy(ref, on(hub, to), client=user, say=_say(out), **options))
 
 
 def _say(out: Output) -> Any:
