@@ -125,6 +125,7 @@ LEAVES: list[tuple[Leaf, str]] = [
     (Leaf("", "MultiBinary", (3,), "int8"), "discrete"),
     (Leaf("", "Text"), "text"),
     (Leaf("", "Graph"), "graph"),
+    (Leaf("", "Whatever"), "other"),
 ]
 
 

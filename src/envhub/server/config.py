@@ -99,7 +99,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     public_repos: bool = True
     examine: bool = True
     validate: bool = False
-    validate_seconds: float = 180.0
+    validate_seconds: float = 300.0
     validate_memory: int = 2_000_000_000
     validate_bytes: int = 2_000_000_000
     validate_cache: int = 10_000_000_000

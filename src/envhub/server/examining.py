@@ -9,6 +9,7 @@ started, when its time is over; it ends by itself when the hub does.
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from pathlib import Path
 from typing import Final
@@ -46,8 +47,10 @@ class Order(msgspec.Struct, frozen=True):
 def examine(folder: Path) -> None:
     """Do what the order in a folder says."""
     order = msgspec.json.decode((folder / ORDER).read_bytes(), type=Order)
-    # What an env declares as its observations is mapped here, too, and not only in its cage.
-    limit({"address_space": 4 * order.memory + 4 * _GIB, "file_size": 4 * _GIB, "core": 0})
+    limit({"file_size": 4 * _GIB, "core": 0})
+    # What an env declares as its observations is mapped here, too; its cage raises that again.
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (order.memory + _GIB, most))
 
     def tell(about: About | None) -> None:
         known = about and msgspec.structs.replace(about, facets=facets(about))

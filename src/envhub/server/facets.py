@@ -67,6 +67,9 @@ _KINDS: Final = {
     "Discrete": "discrete",
     "MultiBinary": "discrete",
     "MultiDiscrete": "discrete",
+    "Text": "text",
+    "Graph": "graph",
+    "Sequence": "sequence",
 }
 _CHANNELS: Final = (1, 3, 4)
 
@@ -82,8 +85,7 @@ def _facets(about: About) -> Iterator[str]:
     tasks = [task for suite in about.suites.values() for task in suite.tasks.values()]
     for task in tasks:
         for leaf in task.action:
-            kind = "continuous" if leaf.kind == "Box" else _KINDS.get(leaf.kind, leaf.kind.lower())
-            yield f"action:{kind}"
+            yield f"action:{'continuous' if leaf.kind == 'Box' else kind_of(leaf)}"
         for leaf in task.observation:
             yield f"observation:{kind_of(leaf)}"
     if about.n_tasks:
@@ -97,8 +99,8 @@ def _facets(about: About) -> Iterator[str]:
 
 
 def kind_of(leaf: Leaf) -> str:
-    """What a part of an observation is: `pixels`, `vector`, `discrete`, or what its space is."""
-    return "pixels" if is_image(leaf) else _KINDS.get(leaf.kind, leaf.kind.lower())
+    """What a part of an observation is: `pixels`, or by its space; `other` for one of its own."""
+    return "pixels" if is_image(leaf) else _KINDS.get(leaf.kind, "other")
 
 
 def is_image(leaf: Leaf) -> bool:

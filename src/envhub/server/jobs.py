@@ -39,6 +39,7 @@ MOST_PER_REPO: Final = 50
 TRIES: Final = 2
 """How often the hub may end while it looks at a commit, before it stops trying."""
 _KINDS = ("model", "space")
+_PUT = "INSERT OR IGNORE INTO jobs (repo, sha) SELECT id, ? FROM repos WHERE id = ?"
 _MAX_ABOUT = 4_000_000
 _SHOWN = 300
 _LAST_WORDS = 2000
@@ -80,26 +81,16 @@ class Jobs:
                 "SELECT count(*), count(CASE WHEN repo = ? THEN 1 END) FROM jobs", (repo.id,)
             ).fetchone()
             room = max(0, min(MOST - total, MOST_PER_REPO - own))
-            connection.executemany(
-                "INSERT OR IGNORE INTO jobs (repo, sha) VALUES (?, ?)",
-                [(repo.id, sha) for sha in fresh[:room]],
-            )
+            connection.executemany(_PUT, [(sha, repo.id) for sha in fresh[:room]])
         if len(fresh) > room:
             logger.warning("%d commits of %s are not looked at", len(fresh) - room, repo.full_name)
         self._news.set()
 
     def start(self) -> None:
-        """Begin, with the heads that nobody has looked at yet."""
+        """Begin, with what was on the list before."""
         if not self._config.examine:
             return
         self._ending.clear()
-        self._database.change(
-            "INSERT OR IGNORE INTO jobs (repo, sha) SELECT id, head FROM repos"
-            " LEFT JOIN abouts ON abouts.repo = repos.id AND abouts.sha = repos.head"
-            " WHERE kind IN ('model', 'space') AND head != '' AND coalesce(ran, -1) < ?"
-            " ORDER BY serial DESC LIMIT ?",
-            *(self._config.validate, MOST),
-        )
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
         self._thread.start()
 
@@ -125,6 +116,8 @@ class Jobs:
         while not self._ending.is_set():
             self._news.clear()
             job = self._next()
+            if job is None and self._fill():
+                continue
             with self._rest:
                 self._busy = job is not None
                 self._rest.notify_all()
@@ -136,6 +129,20 @@ class Jobs:
             except Exception:  # the hub goes on, whatever a repo may have in it
                 logger.exception("looking at a commit failed", exc_info=True)
                 self._abouts.put(*job, _failed("the hub could not look at it"), None, ran=True)
+
+    def _fill(self) -> int:
+        """Put heads that nobody has looked at onto the list, which is empty; how many."""
+        heads = self._database.all(
+            "SELECT id, head FROM repos"
+            " LEFT JOIN abouts ON abouts.repo = repos.id AND abouts.sha = repos.head"
+            " WHERE kind IN (?, ?) AND head != '' AND coalesce(ran, -1) < ?"
+            " ORDER BY serial DESC LIMIT ?",
+            *(*_KINDS, self._config.validate, MOST),
+        )
+        if heads:
+            with self._database.write() as connection:
+                connection.executemany(_PUT, [(row["head"], row["id"]) for row in heads])
+        return len(heads)
 
     def _next(self) -> tuple[int, str] | None:
         """The repo and commit whose turn it is: of each owner the oldest, the owners by turns."""
