@@ -49,9 +49,17 @@ Facts = Mapping[str, Any]
 
 
 def read(root: Path) -> str:
-    """The README of the repo in a folder, or nothing."""
+    """The README of the repo in a folder, or nothing.
+
+    Raises:
+        ManifestError: it is no UTF-8, so that it could not be written again as it was.
+    """
     path = root / FILE
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+    except UnicodeDecodeError as error:
+        hint = f"iconv -f latin1 -t utf-8 {FILE}   # if it is Latin-1"
+        raise ManifestError(f"{FILE} is no UTF-8", why=str(error), hint=hint) from error
 
 
 def front_matter(text: str) -> dict[str, Any]:

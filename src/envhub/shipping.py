@@ -32,6 +32,7 @@ MODEL: Final = "model"
 """Env repos are published as this type, since LeRobot and everybody else looks for them there."""
 
 _OF_HUB: Final = ".gitattributes"
+"""The hub adds what git-lfs must know to it, so once it is there the hub's own is the right one."""
 _MOST_SHOWN: Final = 5
 
 Say = Callable[[str], object]
@@ -240,7 +241,7 @@ class Desk:
         commit = hub.resolve(replace(ref, repo_type=MODEL))
         has = {file.path: file for file in hub.files(ref, commit)}
         for file in files:
-            other = has.get(file.path)
+            other = file if file.path == _OF_HUB else has.get(file.path)
             # Of a large file the hub has compared the hash itself, or it would not have it.
             if other is None or (other.size != file.size if other.is_lfs else other != file):
                 raise HubError(
@@ -296,4 +297,6 @@ def writer_for(user: Client, ref: Ref) -> Writer:
 
 def _same(root: Path, file: File, there: There | None) -> bool:
     other = there.files.get(file.path) if there else None
-    return other is not None and hash_file(root / file.path, other.oid) == other.oid
+    if other is None:
+        return False
+    return file.path == _OF_HUB or hash_file(root / file.path, other.oid) == other.oid

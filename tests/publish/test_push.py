@@ -94,6 +94,19 @@ def test_large_files(ada: Client, name: str, folder: Path, api: HfApi) -> None:
     assert (source.root / "mesh.bin").read_bytes() == (folder / "mesh.bin").read_bytes()
 
 
+@pytest.mark.envhub_leaves("hf_xet keeps its connections for the next upload")
+def test_attributes(ada: Client, name: str, folder: Path, api: HfApi) -> None:
+    """What git-lfs is to fetch is said first by the folder, and from then on by the hub."""
+    (folder / ".gitattributes").write_text("*.txt -text\n")
+    (folder / "mesh.odd").write_bytes(bytes(LARGE + 1))
+    push(folder, name, client=ada, check=False)
+    lines = Path(api.hf_hub_download(name, ".gitattributes")).read_text().splitlines()
+    assert (lines[0], lines[1].split()[:2]) == ("*.txt -text", ["/mesh.odd", "filter=lfs"])
+    assert push(folder, name, client=ada, check=False).sent == ()
+    (folder / ".gitattributes").unlink()
+    assert push(folder, name, client=ada, check=False).removed == ()
+
+
 def test_card(ada: Client, name: str, folder: Path, api: HfApi) -> None:
     """The card says what the env was found to be; what its author wrote stays."""
     (folder / card.FILE).write_text("---\nlicense: mit # yes\n---\n# Counter\n")
@@ -230,6 +243,7 @@ BAD: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
     "no env": ({"README.md": "# x"}, {}, EntryNotFoundError, "envhub init"),
     "no env but code": ({"x.py": ""}, {}, EntryNotFoundError, "x.py"),
     "no yaml": ({**repos.COUNTER, "README.md": "---\na: [\n---\n"}, {}, ManifestError, "YAML"),
+    "latin": ({**repos.COUNTER, "README.md": b"caf\xe9"}, {}, ManifestError, "no UTF-8"),
     "manifest": ({**repos.COUNTER, "envhub.toml": "x = 1"}, {}, ManifestError, "unknown field"),
     "requirement": (
         {**repos.COUNTER, "requirements.txt": "-e ."},
