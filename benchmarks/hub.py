@@ -7,6 +7,7 @@ after the other on one machine, in this order: ours, theirs, ours, theirs.
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import http.client
 import json
@@ -17,7 +18,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -26,6 +26,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from urllib.parse import urlsplit
 
+from benchmarks.hubload import clones, plain_git
 from envhub.server.config import Config
 from envhub.server.hub import Hub
 from envhub.server.index import Entry, Query, put
@@ -161,9 +162,13 @@ def transfers(bench: Bench, megabytes: int) -> None:
     rate = size / 1e6 / statistics.median(ours)
     ratio = statistics.median(theirs) / statistics.median(ours)
     print(f"upload {megabytes} MB, LFS       {rate:8.0f} MB/s   {ratio:.2f} x dd with fsync")
-    for name in ("new.bin", "again.bin"):
-        seconds = _xet(bench, file, name, fresh=name == "new.bin")
-        print(f"upload, Xet, {name:12} {size / 1e6 / seconds:8.0f} MB/s")
+    file.write_bytes(os.urandom(size))
+    first, other, same = (_xet(bench, file, name) for name in ("new.bin", "other.bin", "new.bin"))
+    print(f"upload, Xet                {size / 1e6 / first:8.0f} MB/s")
+    print(
+        f"the same, another name     {size / 1e6 / other:8.0f} MB/s   {first / other:.1f} x faster"
+    )
+    print(f"the same, unchanged        {size / 1e6 / same:8.0f} MB/s   {first / same:.1f} x faster")
     downloads(bench, size)
 
 
@@ -182,43 +187,49 @@ def downloads(bench: Bench, size: int) -> None:
     print(line)
 
 
-def _xet(bench: Bench, file: Path, name: str, *, fresh: bool) -> float:
-    if fresh:
-        file.write_bytes(os.urandom(file.stat().st_size))
+def _xet(bench: Bench, file: Path, name: str) -> float:
     environ = {**os.environ, "HF_HOME": str(bench.folder / "home")}
     words = [sys.executable, "-c", XET, bench.url, bench.token, str(file), name]
     done = subprocess.run(words, env=environ, check=True, capture_output=True, text=True)
     return float(done.stdout.split()[-1])
 
 
-def requests(bench: Bench, seconds: float) -> None:
+def requests(bench: Bench, seconds: float, pid: int) -> None:
     """Metadata requests by many clients at once."""
     for path in ("/api/models/ada/large", "/api/models?search=large", "/api/whoami-v2"):
-        times: list[float] = []
-        end = time.perf_counter() + seconds
-        threads = [
-            threading.Thread(target=_ask_often, args=(bench, path, end, times))
-            for _ in range(CLIENTS)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        tail = sorted(times)[int(len(times) * 0.99)] * 1000
-        print(f"{path:26} {len(times) / seconds:8.0f} requests/s   p99 {tail:.0f} ms")
+        words = [sys.executable, "-m", "benchmarks.hubload", bench.host, bench.token]
+        before = _cpu(pid)
+        done = subprocess.run(
+            [*words, str(seconds), str(CLIENTS), path], check=True, capture_output=True, text=True
+        )
+        rate, middle, tail = map(float, done.stdout.split())
+        each = (_cpu(pid) - before) / (rate * seconds) * 1e6
+        print(
+            f"{path:26} {rate:8.0f} requests/s   p50 {middle:.0f} ms   p99 {tail:.0f} ms"
+            f"   {each:.0f} us of the processor each"
+        )
 
 
-def _ask_often(bench: Bench, path: str, end: float, times: list[float]) -> None:
-    connection = http.client.HTTPConnection(bench.host)
-    headers = {"Authorization": f"Bearer {bench.token}"}
-    while time.perf_counter() < end:
-        begin = time.perf_counter()
-        connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == 200, answer.status
-        times.append(time.perf_counter() - begin)
-    connection.close()
+def git_clones(bench: Bench) -> None:
+    """A clone from us and from git's own server, by turns."""
+    bench.ask("POST", "/api/repos/create", b'{"name": "tree"}')
+    lines: list[dict[str, object]] = [{"key": "header", "value": {"summary": "x"}}]
+    for number in range(400):
+        content = base64.b64encode(os.urandom(50_000)).decode()
+        value = {"path": f"d{number % 20}/f{number}", "content": content, "encoding": "base64"}
+        lines.append({"key": "file", "value": value})
+    bench.ask(
+        "POST", "/api/models/ada/tree/commit/main", "\n".join(map(json.dumps, lines)).encode()
+    )
+    folders = (bench.folder / "hub" / "repos").glob("??/*.git")
+    largest = max(
+        folders, key=lambda path: sum(each.stat().st_size for each in path.rglob("*.pack"))
+    )
+    with plain_git(largest.parent) as address:
+        addresses = {"ours": f"{bench.url}/ada/tree", "theirs": f"{address}/{largest.name}"}
+        found = clones(addresses, 2 * ROUNDS)
+    ratio = found["ours"] / found["theirs"]
+    print(f"clone 20 MB                {found['ours']:8.2f} s      {ratio:.2f} x git http-backend")
 
 
 def search(folder: Path, repos: int) -> None:
@@ -325,9 +336,16 @@ def main(argv: Sequence[str]) -> None:
             bench.ask("POST", "/api/repos/create", b'{"name": "large"}')
             print(f"memory, idle               {_memory(pid, 'VmRSS'):8.0f} MB")
             transfers(bench, options.megabytes)
-            requests(bench, options.seconds)
+            git_clones(bench)
+            requests(bench, options.seconds, pid)
             print(f"memory, at most            {_memory(pid, 'VmHWM'):8.0f} MB")
         search(folder / "many", options.repos)
+
+
+def _cpu(pid: int) -> float:
+    """Seconds that a process has worked."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(pid: int, field: str) -> float:
