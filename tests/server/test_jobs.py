@@ -220,26 +220,13 @@ def test_checked(checking: Running) -> None:
     assert checking.get(f"/api/models/{name}?expand=env", "ada").json()["env"] == found
 
 
-WRONG: list[Any] = [
-    ("raise RuntimeError('no luck')\n" + PLAIN, "loads", "no luck"),
-    pytest.param(PLAIN, "loads", "None", marks=pytest.mark.heavy),
-    pytest.param(
-        SMALL.replace("ODD", "raise ValueError('stuck')"),
-        *("steps", "stuck"),
-        marks=pytest.mark.heavy,
-    ),
-    (SMALL.replace("ODD", "return np.random.rand(2), 0.0, False, False, {}"), "deterministic", ""),
-]
-
-
-@pytest.mark.parametrize(("code", "stage", "text"), WRONG)
-def test_what_is_wrong(checking: Running, code: str, stage: str, text: str) -> None:
-    """An env that fails, or that seeds do not decide about, fails that check and no other."""
-    _, found = looked_at(checking, {"env.py": code})
+def test_what_is_wrong(checking: Running) -> None:
+    """An env that cannot be loaded is checked all the same, and its page says why."""
+    _, found = looked_at(checking, {"env.py": "raise RuntimeError('no luck')\n" + PLAIN})
     assert found["state"] == "checked"
     failed = [check for check in found["checks"] if not check["ok"]]
-    assert [check["name"] for check in failed] == [stage]
-    assert text in failed[0]["text"]
+    assert [check["name"] for check in failed] == ["loads"]
+    assert "no luck" in failed[0]["text"]
 
 
 HOSTILE: dict[str, tuple[str, str]] = {

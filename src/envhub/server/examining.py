@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,8 @@ from envhub.worker.limits import first_to_go, limit
 ORDER: Final = "order.json"
 ABOUT: Final = "about.json"
 PREVIEW: Final = "preview.webp"
+
+LIMITS: Final = {"file_size": 4 << 30, "core": 0}
 
 _GIB = 1 << 30
 
@@ -44,10 +47,10 @@ class Order(msgspec.Struct, frozen=True):
     memory: int = 2 * _GIB
 
 
-def examine(folder: Path) -> None:
-    """Do what the order in a folder says."""
+def examine(folder: Path, limits: Mapping[str, int] = LIMITS) -> None:
+    """Do what the order in a folder says, in a process that has nothing else to do."""
     order = msgspec.json.decode((folder / ORDER).read_bytes(), type=Order)
-    limit({"file_size": 4 * _GIB, "core": 0})
+    limit(limits)
     # What an env declares as its observations is mapped here, too; its cage raises that again.
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (order.memory + _GIB, most))

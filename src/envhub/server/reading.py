@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from envhub.client import Client
 from envhub.errors import EnvHubError
 from envhub.fetch import Source
-from envhub.inspection.findings import SEVERITIES
+from envhub.inspection.findings import SEVERITIES, shown
 from envhub.inspection.report import inspect
 from envhub.manifest import FILE, Manifest, read_manifest
 from envhub.parameters import declared
@@ -80,9 +80,11 @@ def read(root: Path) -> tuple[About | None, Source | None, tuple[Module, ...]]:
     return _inspected(about, source), source, modules
 
 
-def words(error: EnvHubError) -> str:
-    """An error in a few words."""
-    return f"{error.what}: {error.why}"[:_WORDS] if error.why else error.what[:_WORDS]
+def words(error: Exception) -> str:
+    """An error in a few words, which a stranger may have chosen."""
+    if not isinstance(error, EnvHubError):
+        return shown(f"{type(error).__name__}: {error}", _WORDS)
+    return shown(f"{error.what}: {error.why}" if error.why else error.what, _WORDS)
 
 
 def _manifest(root: Path, entry: str) -> tuple[Manifest, str]:
