@@ -45,6 +45,8 @@ def test_suites(tmp_path: Path) -> None:
             False,
             "discrete",
         ),
+        (spaces.Box(0, 255, (84, 84), np.uint8), TWO, True, "discrete"),
+        (spaces.Box(0, 255, (4, 9), np.uint8), TWO, False, "discrete"),
         (spaces.Box(0, 255, (3, 64, 64), np.uint8), spaces.MultiBinary(3), True, "discrete"),
     ],
 )

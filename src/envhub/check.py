@@ -12,6 +12,7 @@ from envhub.errors import ResultError
 
 STEPS: Final = 10
 _CHANNELS: Final = (1, 3, 4)
+_GREY: Final = 16  # the least side of a picture without channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +92,11 @@ def _leaves(space: Space[Any]) -> list[Space[Any]]:
 
 
 def _is_image(space: Space[Any]) -> bool:
-    shape = space.shape or ()
-    is_bytes = isinstance(space, spaces.Box) and space.dtype == "uint8"
-    return is_bytes and len(shape) == 3 and (shape[-1] in _CHANNELS or shape[0] in _CHANNELS)
+    """By the rule of server/facets.py, so that a card and a hub say the same of an env."""
+    shape = (space.shape or ())[-3:]
+    coloured = len(shape) == 3 and (shape[-1] in _CHANNELS or shape[0] in _CHANNELS)
+    grey = len(shape) == 2 and min(shape) >= _GREY
+    return isinstance(space, spaces.Box) and space.dtype == "uint8" and (coloured or grey)
 
 
 def _kind(space: Space[Any]) -> str:
