@@ -125,6 +125,19 @@ def test_files(running: Running) -> None:
         assert "There is nothing here" in page(running, f"/{repo}/{path}", status=404)
 
 
+def test_large_files(running: Running) -> None:
+    """A file that is kept outside git, or is very long, has its size and a way to get it."""
+    repo = running.new()
+    oid = running.send_lfs(repo, b"weights" * 1000)
+    line = {"key": "lfsFile", "value": {"path": "w.bin", "algo": "sha256", "oid": oid}}
+    running.commit(repo, {"long.txt": "x\n" * 40_000}, lines=[line])
+    shown = page(running, f"/{repo}/blob/main/w.bin")
+    assert "kept outside git" in shown
+    assert "7.0 kB" in shown
+    assert "x\n" in page(running, f"/{repo}/blob/main/long.txt")
+    assert "LFS" in page(running, f"/{repo}/tree/main")
+
+
 def test_history_and_changes(running: Running) -> None:
     """The history leads to what each commit changed; any two revisions can be compared."""
     repo, first = published(running)

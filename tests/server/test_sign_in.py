@@ -124,6 +124,16 @@ def test_session_is_new_at_each_sign_in(running: Running) -> None:
         assert "Sign in" in running.get("/", headers=headers).text
 
 
+def test_signing_in_again_ends_what_was(running: Running) -> None:
+    """Who signs in as somebody else leaves no session behind."""
+    with visiting(running, "ada") as visitor:
+        first = visitor.cookie
+        visitor.get("/")
+        visitor.send("/login", token=running.tokens["eve"], next="/")
+        assert visitor.cookie != first
+        assert running.hub.sessions.find(first) is None
+
+
 def test_cookie_opens_no_api(running: Running) -> None:
     """The API asks for a token: what a browser sends along by itself changes nothing there."""
     repo = running.new(private=True)
