@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -113,3 +114,9 @@ def test_cages(tmp_path: Path) -> None:
             process.kill()
             process.wait()
     assert said.read_text().split()[2] == "-9"
+
+
+def test_memory() -> None:
+    """The memory of a process is known while it is there."""
+    assert cages.memory(os.getpid()) > 10_000_000
+    assert cages.memory(2**22 + 1) == 0

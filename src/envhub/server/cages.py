@@ -1,4 +1,4 @@
-"""Ends the sandboxes that a process has started, at once and all that is in them.
+"""What a process has, and an end to the sandboxes that it has started, with all that is in them.
 
 Their keeper would do it, too, but has to share the processor with whatever is in them, which may be
 a bomb of processes. With the first process of a namespace the kernel ends all others.
@@ -22,6 +22,15 @@ def end(pid: int) -> None:
     for cage in _cages(pid):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(cage, signal.SIGKILL)
+
+
+def memory(pid: int) -> int:
+    """Bytes of memory that a process has; 0 if that is not known."""
+    try:
+        pages = (_PROC / str(pid) / "statm").read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _cages(pid: int) -> Iterator[int]:

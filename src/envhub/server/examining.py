@@ -9,7 +9,6 @@ started, when its time is over; it ends by itself when the hub does.
 from __future__ import annotations
 
 import os
-import resource
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,8 +29,6 @@ PREVIEW: Final = "preview.webp"
 
 LIMITS: Final = {"file_size": 4 << 30, "core": 0}
 
-_GIB = 1 << 30
-
 
 class Order(msgspec.Struct, frozen=True):
     """What is to be done.
@@ -44,16 +41,13 @@ class Order(msgspec.Struct, frozen=True):
 
     repo: str
     run: bool = False
-    memory: int = 2 * _GIB
+    memory: int = 2 << 30
 
 
 def examine(folder: Path, limits: Mapping[str, int] = LIMITS) -> None:
     """Do what the order in a folder says, in a process that has nothing else to do."""
     order = msgspec.json.decode((folder / ORDER).read_bytes(), type=Order)
     limit(limits)
-    # What an env declares as its observations is mapped here, too; its cage raises that again.
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (order.memory + _GIB, most))
 
     def tell(about: About | None) -> None:
         known = about and msgspec.structs.replace(about, facets=facets(about))

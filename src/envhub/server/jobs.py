@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from subprocess import TimeoutExpired  # noqa: TID251 - an exception, no process
@@ -41,6 +42,8 @@ TRIES: Final = 2
 _KINDS = ("model", "space")
 _PUT = "INSERT OR IGNORE INTO jobs (repo, sha) SELECT id, ? FROM repos WHERE id = ?"
 _MAX_ABOUT = 4_000_000
+_OWN_MEMORY = 1_000_000_000
+_LOOK_SECONDS = 0.25
 _SHOWN = 300
 _LAST_WORDS = 2000
 
@@ -235,17 +238,29 @@ class Jobs:
                 if self._ending.is_set():
                     return "the hub ended"
                 self._process = proc.start(words, env=environ, output=said.fileno())
-            try:
-                code = self._process.wait(self._config.validate_seconds)
-            except TimeoutExpired:
-                code = None
+            code, trouble = self._watched(self._process)
             with self._lock:
                 self._kill()
-            said.seek(0)
-            last = said.read(1 << 20)[-_LAST_WORDS:].decode(errors="replace").strip()
+            said.seek(max(0, said.seek(0, os.SEEK_END) - _LAST_WORDS))
+            last = said.read().decode(errors="replace").strip()
         if code is None:
-            return f"it did not end within {self._config.validate_seconds:g} s"
+            return trouble
         return f"it ended with status {code}: {last.rpartition(chr(10))[2][:_SHOWN]}" * bool(code)
+
+    def _watched(self, process: proc.Running) -> tuple[int | None, str]:
+        """The status with which a process ends; `None` if it must be ended, and why.
+
+        Its cage has a limit of its own, but what an env declares as its observations is mapped by
+        the process outside, too.
+        """
+        rules = self._config
+        end = time.monotonic() + rules.validate_seconds
+        while time.monotonic() < end:
+            with contextlib.suppress(TimeoutExpired):
+                return process.wait(_LOOK_SECONDS), ""
+            if cages.memory(process.pid) > rules.validate_memory + _OWN_MEMORY:
+                return None, f"it took more than {rules.validate_memory:,} bytes of memory"
+        return None, f"it did not end within {rules.validate_seconds:g} s"
 
     def _kill(self) -> None:
         """End the process, and with it all that it has started."""
