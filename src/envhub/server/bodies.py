@@ -11,7 +11,7 @@ from starlette.requests import Request
 from envhub.server.refusals import Refusal
 from envhub.server.threads import in_thread
 
-PIECE = 4 << 20
+PIECE = 1 << 20  # more would leave the processor's cache between hashing and writing
 PATIENCE = 60.0
 SLOWEST = 1000.0
 

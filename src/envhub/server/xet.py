@@ -17,7 +17,7 @@ from envhub.server.database import Database
 from envhub.server.refusals import bad
 from envhub.server.xetformat import Segment, Unpacker, XetFile
 
-_PIECE = 4 << 20
+_PIECE = 1 << 20
 
 
 class Arriving:
