@@ -159,6 +159,9 @@ def test_search(reading: Running) -> None:
     assert [each["id"] for each in listed] == [name]
     assert listed[0]["env"] == found
     assert reading.get(f"{path}&filter=tasks:3").json() == []
+    api = HfApi(endpoint=reading.url, token=False)
+    assert vars(api.model_info(name))["env"] == found  # clients keep what they do not know
+    assert [each.id for each in api.list_models(filter=["engine:mujoco", "tasks:>1"])] == [name]
     counted = reading.get("/api/models-facets?filter=engine:mujoco").json()
     assert counted["engine"] == {"mujoco": 1}
     assert counted["python"] == {"3.12": 1}
