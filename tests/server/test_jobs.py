@@ -14,6 +14,7 @@ from huggingface_hub import HfApi
 from tests.server.conftest import Running, populated, run_hub
 
 from envhub import proc
+from envhub.server import jobs
 from envhub.server.commits import Author
 from envhub.server.config import Config
 from envhub.server.hub import Hub
@@ -265,6 +266,27 @@ def test_hostile(strict: Running, kind: str) -> None:
     assert [check["name"] for check in failed] == [stage]
     assert strict.get("/healthz").status_code == 200
     assert not (strict.hub.folder / "jobs" / "now").exists()
+
+
+def test_memory_outside(strict: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is outside of the cage is watched, too: an env could make that large as well."""
+    monkeypatch.setattr(jobs, "_OWN_MEMORY", -370_000_000)
+    _, found = looked_at(strict, {"env.py": SMALL.replace("ODD", "")})
+    text = "\n".join(check["text"] for check in found["checks"] if not check["ok"])
+    assert text == "it took more than 400,000,000 bytes of memory"
+
+
+def test_rules(tmp_path: Path) -> None:
+    """What is too large to be run is only read; packages of envs go when they are too much."""
+    rules: dict[str, Any] = {"validate_bytes": 10, "validate_cache": 0, "lfs_over": 1000}
+    for running in run_hub(tmp_path / "hub", examine=True, validate=True, **rules):
+        old = running.hub.folder / "jobs" / "cache" / "old"
+        old.parent.mkdir(parents=True)
+        old.write_bytes(b"x")
+        _, found = looked_at(running, {"env.py": PLAIN, "w.bin": b"x" * 2000})
+        assert checks(found) == {"manifest": True, "entry": True, "loads": False}
+        assert "its large files have 2,000 bytes" in found["checks"][-1]["text"]
+        assert not old.exists()
 
 
 def test_turns(tmp_path: Path) -> None:
