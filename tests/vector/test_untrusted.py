@@ -57,6 +57,9 @@ class Strangers:
                 os._exit(0)
         return starts.Started(starts.Child(pid), {})
 
+    def cause(self, process: starts.Process) -> str:  # noqa: ARG002 — of none of them
+        return ""
+
 
 def strange(
     makes: list[Callable[[], Any]],
