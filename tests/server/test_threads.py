@@ -1,4 +1,4 @@
-"""Work in threads: its value comes back, its error too, and it ends before who asked for it does."""
+"""Work in threads: its value or its error comes back, and it ends before who asked for it does."""
 
 from __future__ import annotations
 
