@@ -57,7 +57,7 @@ class Strangers:
                 os._exit(0)
         return starts.Started(starts.Child(pid), {})
 
-    def cause(self, process: starts.Process) -> str:  # noqa: ARG002 — of none of them
+    def cause(self, process: starts.Process) -> str:
         return ""
 
 
