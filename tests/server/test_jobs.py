@@ -245,7 +245,7 @@ HOSTILE: dict[str, tuple[str, str]] = {
 WIDE = "gym.spaces.Box(0, 255, (1_500_000_000,), np.uint8)"
 LARGE = SMALL.replace("gym.spaces.Box(-9, 9, (2,), np.float64)", WIDE).replace("ODD", "")
 HOSTILE["maps"] = (LARGE, "loads")
-HEAVY = ("hangs", "floods", "waits")
+HEAVY = ("hangs", "floods", "maps", "waits")
 
 
 @pytest.mark.parametrize(
