@@ -8,15 +8,16 @@ import zlib
 import pytest
 from tests.server.conftest import Running
 
+from envhub.server.gitrepo import MAX_DATA
+
 
 def packet(line: bytes) -> bytes:
     return b"%04x" % (len(line) + 4) + line
 
 
-def tree_with(name: bytes, mode: bytes = b"100644") -> tuple[bytes, str]:
+def tree_with(name: bytes, mode: bytes = b"100644", blob: bytes = b"evil") -> tuple[bytes, str]:
     """A pack with a commit whose tree has one entry of a name that git would not give it."""
-    blob = b"evil"
-    blob_id = hashlib.sha1(b"blob 4\0evil").digest()
+    blob_id = hashlib.sha1(b"blob %d\0" % len(blob) + blob).digest()
     tree = mode + b" " + name + b"\0" + blob_id
     tree_id = hashlib.sha1(b"tree %d\0" % len(tree) + tree).hexdigest()
     person = b"E <e@example.org> 1700000000 +0000"
@@ -109,3 +110,19 @@ def test_inside_of_git_is_closed(running: Running) -> None:
     assert answer.status_code == 403
     for path in ("/../hub.sqlite3", "/%2e%2e/secret", "/ada/%2e%2e/resolve/main/secret"):
         assert running.get(path).status_code in {401, 404}
+
+
+def test_bomb(running: Running) -> None:
+    """A small push of a file that would fill the memory is listed by its size, and not read."""
+    repo = running.new()
+    size = MAX_DATA + 1
+    pack, commit = tree_with(b"README.md", blob=bytes(size))
+    assert len(pack) < size / 100
+    line = f"{'0' * 40} {commit} refs/heads/bomb\0report-status".encode()
+    assert "unpack ok" in push(running, repo, packet(line) + b"0000" + pack)
+    (entry,) = running.get(f"/api/models/{repo}/tree/bomb").json()
+    assert entry["size"] == size
+    assert running.get(f"/api/models/{repo}/revision/bomb").json()["sha"] == commit
+    answer = running.get(f"/{repo}/resolve/bomb/README.md")
+    assert answer.status_code == 413
+    assert "git-lfs" in answer.json()["error"]

@@ -14,7 +14,7 @@ from pygit2.enums import FileMode, ObjectType, RepositoryOpenFlag, SortMode
 
 from envhub.hubs.lfs import MAX_POINTER, Pointer
 from envhub.server.recent import Recent
-from envhub.server.refusals import entry_not_found, revision_not_found
+from envhub.server.refusals import Refusal, entry_not_found, revision_not_found
 
 KEEP = "refs/keep/"
 PULLS = "refs/pr/"
@@ -23,6 +23,8 @@ SHOWN = ("refs/heads/", "refs/tags/", PULLS)
 _ENTRIES, _FILES, _OPEN = 400_000, 100_000, 32
 _FLAGS = RepositoryOpenFlag.BARE | RepositoryOpenFlag.NO_SEARCH
 _HEX = frozenset("0123456789abcdef")
+MAX_TEXT, MAX_DATA = 5_000_000, 100_000_000
+"""Bytes of a file in git that is read as text, and of one that is read at all."""
 
 _CONFIG = {
     "core.hooksPath": "/dev/null",
@@ -164,15 +166,24 @@ class GitRepo:
         return tuple(replace(entry, path=f"{folder}/{entry.path}") for entry in inside)
 
     def data(self, oid: str) -> bytes:
-        """The bytes that git keeps for a file."""
+        """The bytes that git keeps for a file.
+
+        Raises:
+            Refusal: 413, a small push can hold a file that would fill the memory; git can fetch it.
+        """
+        _, size = self.git.odb.read_header(oid)
+        if size > MAX_DATA:
+            raise Refusal(
+                413, f"{size} bytes in git itself can only be cloned: keep them by git-lfs"
+            )
         found = self.git[oid]
         assert isinstance(found, pygit2.Blob)  # noqa: S101 - only files have an `Entry`
         return found.data
 
     def text(self, commit: str, path: str) -> str:
-        """A file as text; empty if there is none, or it is kept outside git."""
+        """A file as text; empty if there is none, it is too long, or it is kept outside git."""
         entry = self.entry(commit, path)
-        if entry is None or entry.kind != "file" or entry.lfs:
+        if entry is None or entry.kind != "file" or entry.lfs or entry.size > MAX_TEXT:
             return ""
         return self.data(entry.oid).decode(errors="replace")
 
@@ -258,10 +269,15 @@ class GitRepo:
             return Entry(path, "directory", oid)
         if not isinstance(found, pygit2.Blob):
             return None  # another repo, which is not here
-        size, lfs = _files.get(oid, lambda: _measured(found))
+        size, lfs = _files.get(oid, lambda: self._measured(found))
         if found.filemode == FileMode.LINK:
             lfs = None
         return Entry(path, "file", oid, lfs.size if lfs else size, lfs)
+
+    def _measured(self, blob: pygit2.Blob) -> tuple[int, Pointer | None]:
+        # By the header: to ask the blob for its size would read all of it.
+        _, size = self.git.odb.read_header(blob.id)
+        return size, Pointer.parse(blob.data) if size <= MAX_POINTER else None
 
     def _target(self, name: str) -> str | None:
         try:
@@ -277,11 +293,6 @@ def _peeled(found: pygit2.Object) -> str | None:
         return str(found.peel(ObjectType.COMMIT).id)
     except (ValueError, pygit2.GitError):
         return None
-
-
-def _measured(blob: pygit2.Blob) -> tuple[int, Pointer | None]:
-    size = blob.size
-    return size, Pointer.parse(blob.data) if size <= MAX_POINTER else None
 
 
 def _log_entry(commit: pygit2.Commit) -> LogEntry:
