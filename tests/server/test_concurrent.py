@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import signal
@@ -17,6 +18,8 @@ from typing import IO
 import httpx2
 import pytest
 from tests.server.conftest import Running, populated
+from tests.server.test_xet import Cas
+from tests.server.xetdata import chunk
 
 from envhub.server.checking import check
 from envhub.server.cleaning import clean
@@ -164,18 +167,56 @@ class Killed:
                 del self.done[key]
         client.request("DELETE", "/api/repos/delete", json={"name": name}).raise_for_status()
 
+    def push(self, url: str, number: int, round_: int) -> None:
+        """Push one commit after the other with git, until the hub is gone."""
+        name = f"pushed{round_}-{number}"
+        headers = {"Authorization": f"Bearer {self.token}"}
+        with suppress(httpx2.HTTPError):
+            httpx2.post(
+                f"{url}/api/repos/create", json={"name": name}, headers=headers, timeout=10
+            ).raise_for_status()
+        folder = self.folder.parent / name
+        remote = f"{url.replace('://', f'://ada:{self.token}@')}/ada/{name}"
+        if not _git("clone", "-q", remote, folder):
+            return
+        for step in range(100):
+            data = os.urandom(500)
+            (folder / f"f{step}").write_bytes(data)
+            _git("-C", folder, "add", ".")
+            _git("-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x")
+            if not _git("-C", folder, "push", "-q"):
+                return
+            self._note(f"ada/{name}", f"f{step}", data)
+
     def _step(self, talk: Running, repo: str, path: str, step: int) -> None:
-        data = os.urandom(20_000 if step % 2 else 100)
-        if step % 2:
-            oid = talk.send_lfs(repo, data)
+        """Commit a file: a small one, one by LFS, one by Xet, in turns."""
+        data = os.urandom(20_000 if step % 3 else 100)
+        if not step % 3:
+            answer = talk.commit(repo, {path: data})
+        else:
+            oid = talk.send_lfs(repo, data) if step % 3 == 1 else _send_xet(talk, repo, data)
             value = {"path": path, "algo": "sha256", "oid": oid, "size": len(data)}
             answer = talk.commit(repo, {}, lines=[{"key": "lfsFile", "value": value}])
-        else:
-            answer = talk.commit(repo, {path: data})
         if answer.status_code == 200:
-            with self._lock:
-                self.done[repo, path] = data
-            self.news.release()
+            self._note(repo, path, data)
+
+    def _note(self, repo: str, path: str, data: bytes) -> None:
+        with self._lock:
+            self.done[repo, path] = data
+        self.news.release()
+
+
+def _git(*words: str | Path) -> bool:
+    """Whether git did it."""
+    return not subprocess.run(["git", *words], capture_output=True, check=False).returncode
+
+
+def _send_xet(talk: Running, repo: str, data: bytes) -> str:
+    cas = Cas(talk, repo)
+    name = os.urandom(32).hex()
+    assert cas.xorb(name, chunk(data)).status_code == 200
+    assert cas.file(data, (name, 0, 1, len(data))).status_code == 200
+    return hashlib.sha256(data).hexdigest()
 
 
 def _line(stream: IO[str]) -> str:
@@ -219,7 +260,10 @@ def kill_often(folder: Path, times: int, workers: int, seed: int) -> int:
     nursery = Nursery()
     for round_ in range(times):
         with nursery.started(folder) as (url, kill), ThreadPoolExecutor(workers) as pool:
-            jobs = [pool.submit(killed.work, url, n, round_) for n in range(workers)]
+            jobs = [
+                pool.submit(killed.push if n % 4 == 3 else killed.work, url, n, round_)
+                for n in range(workers)
+            ]
             for _ in range(chance.randint(1, 2 * workers)):
                 killed.news.acquire(timeout=30)
             threading.Event().wait(chance.uniform(0, 0.1))

@@ -20,7 +20,6 @@ from envhub.server.refusals import Refusal, forbidden
 from envhub.server.repos import Repo
 from envhub.server.routes.lfs import git_repo
 from envhub.server.routes.patterns import SITE
-from envhub.server.routes.refs import keep
 from envhub.server.threads import in_thread
 from envhub.server.transport import Backend
 
@@ -78,7 +77,7 @@ def _pushed(call: Call, repo: Repo, path: Path) -> Response:
     before = hub.repos.git(repo)
     left = [each.old for each in push.commands if before.git.get(each.old) is not None]
     for commit in left:
-        keep(before, commit)
+        before.keep(commit)
     backend = Backend(hub.repos.folder(repo), call.request, call.user.name)
     status, headers, body = backend.run("git-receive-pack", path)
     _drop_kept(call, repo, left)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from envhub.server.access import WRITE
 from envhub.server.call import Call, reply, route
-from envhub.server.gitrepo import KEEP, PULLS, GitRepo
+from envhub.server.gitrepo import PULLS, GitRepo
 from envhub.server.names import check_ref
 from envhub.server.refusals import Refusal, bad, forbidden, revision_not_found
 from envhub.server.routes.patterns import API, REVISION
@@ -110,11 +110,6 @@ def _changing(call: Call) -> Iterator[GitRepo]:
         yield call.hub.repos.git(repo)
 
 
-def keep(git: GitRepo, commit: str) -> None:
-    """Hold on to a commit that a ref is about to leave: somebody may have pinned it."""
-    git.git.references.create(f"{KEEP}{commit}", pygit2.Oid(hex=commit), force=True)
-
-
 def _create(git: GitRepo, ref: str, commit: str) -> None:
     if ref in git.git.references:
         raise _taken(ref)
@@ -134,7 +129,7 @@ def _delete(git: GitRepo, ref: str) -> None:
     target = git.find(ref)
     if target is None:
         raise revision_not_found(ref)
-    keep(git, target)
+    git.keep(target)
     git.git.references.delete(ref)
 
 
