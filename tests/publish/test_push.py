@@ -378,7 +378,8 @@ def test_the_same_repo_in_git(
     asked = ("git", "rev-parse", "v1.0^{commit}", "HEAD")
     assert proc.run(asked, cwd=tmp_path / "clone").text.split() == [done.commit] * 2
     assert (tmp_path / "clone" / "env.py").read_bytes() == (folder / "env.py").read_bytes()
-    words = ("hf", "download", name, "--revision", "v1.0", "--local-dir", str(tmp_path / "hf"))
+    hf = Path(sys.executable).with_name("hf")
+    words = (hf, "download", name, "--revision", "v1.0", "--local-dir", tmp_path / "hf")
     proc.run(words, env={"HF_ENDPOINT": url, "HF_TOKEN": token}, timeout=60)
     front = yaml.safe_load((tmp_path / "hf" / "README.md").read_text().split("---")[1])
     assert front["envhub"]["entry"] == "env.py"

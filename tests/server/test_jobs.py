@@ -350,10 +350,10 @@ def test_killed_hub(tmp_path: Path) -> None:
     """When the hub is killed its env goes with it, and the next hub looks at the commit again."""
     hub, tokens = populated(tmp_path / "hub")
     hub.close()
-    words = ["envhub", "serve", "--validate", "--quiet", "--port", "0", "--data"]
+    words = [sys.executable, "-m", "envhub", "serve", "--validate", "--quiet", "--port", "0"]
     output = (tmp_path / "url").open("w+b")
     with output:
-        process = proc.start([*words, tmp_path / "hub"], output=output.fileno())
+        process = proc.start([*words, "--data", tmp_path / "hub"], output=output.fileno())
         try:
             url = address(tmp_path / "url")
             publish(url, tokens["ada"], "while True: pass\n" + PLAIN)
