@@ -14,6 +14,7 @@ from tests.server.test_xet import Cas, X
 from tests.server.xetdata import chunk
 
 from envhub.errors import ArgumentError
+from envhub.server import tidying
 from envhub.server.backup import back_up, restore
 from envhub.server.checking import check
 from envhub.server.cleaning import clean
@@ -74,6 +75,18 @@ def test_clean_lets_xet_begin_anew(running: Running) -> None:
     assert list(check(running.hub, deep=True)) == []
 
 
+def test_the_first_pack_has_all(running: Running) -> None:
+    """What no ref leads to is packed, too, in a repo that had no pack before."""
+    repo = row(running, running.new())
+    git = running.hub.repos.git(repo)
+    blobs = [git.git.create_blob(b"first %d" % number) for number in range(100)]
+    assert tidying.pack(running.hub.repos, repo)
+    folder = running.hub.repos.folder(repo) / "objects"
+    assert len(list((folder / "pack").glob("*.pack"))) == 1
+    assert not [path for path in folder.glob("??/*") if path.parent.name != "pack"]
+    assert all(blob in running.hub.repos.git(repo).git for blob in blobs)
+
+
 def test_clean_packs(running: Running) -> None:
     """A repo of many small files on disk becomes one pack, and stays what it was."""
     name = running.new()
@@ -83,8 +96,6 @@ def test_clean_packs(running: Running) -> None:
     running.commit(name, {"7": "7"})
     folder = running.hub.repos.folder(row(running, name))
     clean(running.hub)
-    with running.hub.repos.lock(row(running, name)):  # the commit has it packed, too, a bit later
-        pass
     assert len(list((folder / "objects" / "pack").glob("*.pack"))) == 1
     assert not list((folder / "objects" / "17").glob("*"))
     assert running.get(f"/{name}/resolve/main/7").text == "7"

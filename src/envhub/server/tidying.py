@@ -37,9 +37,13 @@ def pack_if_scattered(repos: Repos, repo: Repo) -> bool:
 def pack(repos: Repos, repo: Repo) -> bool:
     """Put all of a repo into one pack. Nothing is thrown away, not even what no ref leads to."""
     words = ("repack", "-a", "-d", "-k", "-q", "--write-bitmap-index")
+    folder = repos.folder(repo)
     try:
         with repos.lock(repo):
-            git(*words, folder=repos.folder(repo))
+            if not any((folder / "objects" / "pack").glob("*.pack")):
+                # Only where there is a pack does git's -k take in what no ref leads to.
+                git("repack", "-d", "-q", folder=folder)
+            git(*words, folder=folder)
     except CommandError as error:  # the repo is as good as before
         logger.warning("%s was not packed: %s", repo.full_name, error)
         return False
