@@ -11,7 +11,7 @@ import click
 from envhub.cli.look import Problem, Table
 from envhub.cli.options import examples, output_options
 from envhub.cli.output import Output
-from envhub.search import Answer, Found, Query, find
+from envhub.search import Found, Query, find
 from envhub.settings import Settings
 
 
@@ -61,35 +61,21 @@ def search(
     wanted["action"] = wanted["action"] or ""
     query = Query(" ".join(words), **wanted)
     answers = find(query, hubs, settings=Settings.from_environ(), most=limit)
-    errors = [answer.error for answer in answers if answer.error]
-    if len(errors) == len(answers):
-        raise errors[0]
+    down = [(answer.hub, answer.error) for answer in answers if answer.error]
+    if len(down) == len(answers):
+        raise down[0][1]
     found = [each for answer in answers for each in answer.found]
     out.emit(
         {
             "found": [found_data(each) for each in found],
-            "failed": list(map(_failure, _down(answers))),
+            "failed": [{"hub": hub, **error.as_dict()} for hub, error in down],
         },
         *([found_table(found)] if found else []),
         brief=[each.ref for each in found],
     )
-    for answer in _down(answers):
-        out.problem(_warning(answer))
+    for _, error in down:
+        out.problem(Problem(**error.as_dict(), kind="warning"))
     out.note(f"look closer: envhub info {found[0].ref}" if found else "nothing fits")
-
-
-def _down(answers: Sequence[Answer]) -> list[Answer]:
-    return [answer for answer in answers if answer.error]
-
-
-def _warning(answer: Answer) -> Problem:
-    assert answer.error  # noqa: S101 - callers looked
-    return Problem(**answer.error.as_dict(), kind="warning")
-
-
-def _failure(answer: Answer) -> dict[str, str]:
-    assert answer.error  # noqa: S101 - callers looked
-    return {"hub": answer.hub, **answer.error.as_dict()}
 
 
 def found_data(found: Found) -> dict[str, Any]:
